@@ -1,0 +1,78 @@
+#include "base/log.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace har {
+namespace {
+
+bool is_plain(std::string_view value) {
+  return !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return u > 0x20 && u < 0x7F && c != '"' && c != '=' && c != '\\';
+  });
+}
+
+void append_value(fmt::memory_buffer& line, std::string_view value) {
+  if (is_plain(value)) {
+    line.append(value);
+    return;
+  }
+  line.push_back('"');
+  for (const char c : value) {
+    const auto u = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      line.push_back('\\');
+      line.push_back(c);
+    } else if (u < 0x20 || u == 0x7F) {
+      fmt::format_to(std::back_inserter(line), "\\x{:02x}", u);
+    } else {
+      line.push_back(c);
+    }
+  }
+  line.push_back('"');
+}
+
+const char* word(LogLevel level) {
+  switch (level) {
+    case LogLevel::kError: return "error";
+    case LogLevel::kWarning: return "warning";
+    case LogLevel::kInfo: return "info";
+    case LogLevel::kDebug: return "debug";
+  }
+  return "info";
+}
+
+}  // namespace
+
+Log::Log(std::string role, LogLevel level, int fd) : role_(std::move(role)), level_(level), fd_(fd) {}
+
+void Log::error(std::string_view e, std::initializer_list<LogField> f) const { write(LogLevel::kError, e, f); }
+void Log::warning(std::string_view e, std::initializer_list<LogField> f) const { write(LogLevel::kWarning, e, f); }
+void Log::info(std::string_view e, std::initializer_list<LogField> f) const { write(LogLevel::kInfo, e, f); }
+void Log::debug(std::string_view e, std::initializer_list<LogField> f) const { write(LogLevel::kDebug, e, f); }
+
+void Log::write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const {
+  if (level > level_) return;
+  fmt::memory_buffer line;
+  line.append(std::string_view("level="));
+  line.append(std::string_view(word(level)));
+  if (!role_.empty()) {
+    line.append(std::string_view(" role="));
+    line.append(role_);
+  }
+  line.append(std::string_view(" event="));
+  line.append(event);
+  for (const LogField& field : fields) {
+    line.push_back(' ');
+    line.append(field.key);
+    line.push_back('=');
+    append_value(line, field.value);
+  }
+  line.push_back('\n');
+  // A full or closed log must never stop the daemon: the result is of no use to anybody.
+  [[maybe_unused]] const auto written = ::write(fd_, line.data(), line.size());
+}
+
+}  // namespace har

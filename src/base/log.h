@@ -1,0 +1,51 @@
+// One line an event, `event=NAME key=value ...`, to standard error. Changes only, never a line a packet.
+// Thread: any; a line is one write(2), so lines never mix.  Tested by: log_test.cc
+#pragma once
+
+#include <fmt/format.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace har {
+
+enum class LogLevel { kError, kWarning, kInfo, kDebug };
+
+// One key=value pair. Values with spaces, quotes, '=' or control characters are written as a quoted, escaped string.
+struct LogField {
+  std::string_view key;
+  std::string value;
+
+  LogField(std::string_view k, std::string v) : key(k), value(std::move(v)) {}
+  LogField(std::string_view k, std::string_view v) : key(k), value(v) {}
+  LogField(std::string_view k, const char* v) : key(k), value(v) {}
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  LogField(std::string_view k, T v) : key(k), value(fmt::format("{}", v)) {}
+};
+
+// Where a part writes its events. Parts receive a const Log& from whoever builds them: there is no global logger.
+class Log {
+ public:
+  // `role` is written as a first field (role=checker); empty: left out. `fd` is borrowed.
+  explicit Log(std::string role = {}, LogLevel level = LogLevel::kInfo, int fd = 2);
+
+  void error(std::string_view event, std::initializer_list<LogField> fields = {}) const;
+  void warning(std::string_view event, std::initializer_list<LogField> fields = {}) const;
+  void info(std::string_view event, std::initializer_list<LogField> fields = {}) const;
+  void debug(std::string_view event, std::initializer_list<LogField> fields = {}) const;
+
+  void set_level(LogLevel level) { level_ = level; }
+
+ private:
+  void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const;
+
+  std::string role_;
+  LogLevel level_;
+  int fd_;
+};
+
+}  // namespace har

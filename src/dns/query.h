@@ -1,0 +1,40 @@
+// Reads a client's query without copying: header, question, EDNS.
+// Source: RFC 1035 4.1, RFC 6891 6.1, RFC 9619.  Thread: any.  Tested by: query_test.cc, test/fuzz/query_fuzz.cc
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "dns/types.h"
+
+namespace har::dns {
+
+struct Edns {
+  bool present = false;
+  bool malformed = false;       // a second OPT, an owner that is not the root, options that do not add up
+  std::uint8_t version = 0;
+  bool dnssec_ok = false;       // DO
+  std::uint16_t udp_size = 0;   // as advertised
+};
+
+struct Query {
+  enum class Status : std::uint8_t {
+    kOk,           // opcode QUERY, one question that was read whole
+    kNoQuery,      // shorter than a header, or QR set: drop
+    kOtherOpcode,  // not QUERY: only the header was read
+    kBadQuestion,  // more than one question (or none), or one that cannot be read: FORMERR
+  };
+  Status status = Status::kNoQuery;
+  std::uint16_t id = 0;
+  std::uint16_t flags = 0;   // the header's second word
+  std::uint8_t opcode = 0;
+  std::span<const std::uint8_t> name;      // wire form inside the packet, case kept
+  std::span<const std::uint8_t> question;  // name, type and class
+  std::uint16_t type = 0;
+  std::uint16_t qclass = 0;
+  Edns edns;                 // read where the whole packet can be walked; records that cannot be read: malformed
+};
+
+Query parse_query(std::span<const std::uint8_t> packet);
+
+}  // namespace har::dns

@@ -1,0 +1,54 @@
+// TCP towards clients (RFC 7766): framing, pipelining, replies in any order, limits, idle time.
+// Knows nothing of DNS but the two octets of length.  Thread: one worker.  Tested by: tcp_front_test.cc
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "net/asker.h"
+#include "net/fd.h"
+#include "net/loop.h"
+
+namespace har::front {
+
+class TcpFront {
+ public:
+  struct Limits {
+    Duration idle_timeout = std::chrono::seconds(10);
+    std::uint32_t max_connections = 12'000;  // of this worker; one more closes the longest idle one
+    std::uint32_t max_in_flight = 128;       // queries of one connection without a reply: then reading pauses
+  };
+  enum class Outcome { kReply, kLater, kDrop };  // kReply: `size` octets in `out`; kLater: send() or stream() will follow
+  struct Answer {
+    Outcome outcome = Outcome::kDrop;
+    std::size_t size = 0;
+  };
+  using Handler = std::function<Answer(std::span<const std::uint8_t> message, const net::Asker& asker,
+                                       std::span<std::uint8_t> out)>;
+  using Admit = std::function<bool(const IpAddress& client)>;  // asked once a connection; false: closed at once
+
+  TcpFront(net::Loop& loop, Limits limits, Admit admit, Handler handler);
+  ~TcpFront();
+
+  // The listeners to serve from now on (non-blocking, shared with other workers: EPOLLEXCLUSIVE). Connections of
+  // listeners that are gone stay until they end by themselves.
+  void serve(std::vector<net::Fd> listeners);
+  void set_limits(Limits limits);
+
+  // A reply that became ready later; ends one in-flight query. Ignored when the connection is gone. `last` = false:
+  // more messages of the same query follow (a zone transfer).
+  void send(const net::Asker& asker, std::span<const std::uint8_t> reply, bool last = true);
+  // The query will get no reply (its relay broke): ends one in-flight query and closes the connection after what is queued.
+  void abandon(const net::Asker& asker);
+  // Octets queued to this asker and not yet taken by the kernel: a relay pauses its source beyond 256 KiB.
+  std::size_t backlog(const net::Asker& asker) const;
+  std::size_t connections() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace har::front

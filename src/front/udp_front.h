@@ -1,0 +1,36 @@
+// UDP towards clients: reads batches, hands each packet on, sends the replies in batches.
+// Knows nothing of DNS.  Thread: one worker.  Tested by: udp_front_test.cc
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "net/asker.h"
+#include "net/fd.h"
+#include "net/loop.h"
+
+namespace har::front {
+
+class UdpFront {
+ public:
+  // Writes an immediate reply to `out` (at least 4096 octets) and returns its size, or returns 0: nothing (now).
+  using Handler = std::function<std::size_t(std::span<const std::uint8_t> packet, const net::Asker& asker,
+                                            std::span<std::uint8_t> out)>;
+
+  UdpFront(net::Loop& loop, Handler handler);
+  ~UdpFront();
+
+  // The sockets to serve from now on: bound, non-blocking. Those not among them any more are served until empty
+  // (what waits in them is answered) and then closed. Duplicates of a socket already served (same inode) are dropped.
+  void serve(std::vector<net::Fd> sockets);
+  // A reply that became ready later. Never blocks: a full socket buffer loses the reply, as UDP does.
+  void send(const net::Asker& asker, std::span<const std::uint8_t> reply);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace har::front

@@ -1,0 +1,65 @@
+// The state on disk: sqlite3 behind a mailbox, on a thread of its own. History may be lost here, an answer never.
+// Source: SEMANTICS "State".  Thread: the control thread calls; sqlite runs on the store's thread.
+// Tested by: store_test.cc
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "health/directory.h"
+
+namespace har::store {
+
+struct NameRow { std::string name; std::uint64_t queries = 0; };
+
+struct EndpointRow {
+  health::EndpointReport report;
+  std::uint64_t dns_successes = 0, dns_timeouts = 0, dns_errors = 0;
+};
+
+struct Sample {
+  WallTime time;
+  std::string name, candidate;
+  IpAddress address;
+  Duration connect_time{}, response_time{};
+  health::Outcome outcome = health::Outcome::kOk;
+};
+
+struct EventRow { WallTime time; health::Event event; };
+
+struct Loaded {
+  std::vector<NameRow> names;
+  std::vector<health::StoredEndpoint> endpoints;
+};
+
+class Store {
+ public:
+  // Opens or makes `file`; reads what is there on the calling thread, within `patience` (a locked or slow disk must not
+  // delay the start: then `loaded` is empty and the store goes on trying on its own thread). Never fails: troubles are
+  // logged once a change and shown by trouble(). A corrupt file is set aside as FILE.corrupt-<time>.
+  Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300));
+  ~Store();  // writes what waits, for at most 300 ms
+
+  const Loaded& loaded() const;  // what the file said at start, ages counted from the wall clock
+
+  // All return at once; batched into one transaction, state changes on disk within 1 s. `now` and `wall` are one moment:
+  // rows' Instants are turned into wall time with it. Bounded memory: when the disk does not keep up, samples are
+  // dropped first, then events, and the newest endpoint rows win.
+  void put_events(std::vector<EventRow> events);
+  void put_samples(std::vector<Sample> samples);
+  void put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall);
+  void forget_others(std::vector<std::string> names);  // rows of names that are configured no more are removed
+
+  std::string trouble() const;  // empty: all is well; for status
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace har::store

@@ -1,0 +1,42 @@
+// Builds and rewrites the answer table. One writer at a time; killed at any instruction it leaves every slot readable.
+// Thread: the checker's control thread.  Tested by: table_test.cc, table_stress_test.cc (TSan)
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "table/content.h"
+
+namespace har::table {
+
+// What is fixed for the life of a table.
+struct Plan {
+  struct Entry {
+    std::vector<std::uint8_t> name;  // lower-case wire form
+    bool https_forward = false;
+  };
+  std::vector<Entry> names;  // slot i is names[i]; no duplicates
+  std::vector<IpPrefix> allow_clients;
+  Limits limits;
+  std::uint64_t generation = 0;
+};
+inline constexpr std::size_t kMaxUpstreams = 16;
+
+class Writer {
+ public:
+  static std::size_t bytes_needed(const Plan& plan);
+  // Lays a new table out in zeroed memory of at least bytes_needed() bytes. Every slot starts as kForwardNotReady.
+  static Writer create(std::span<std::byte> memory, const Plan& plan);
+  // Takes over a table that an earlier writer made (it may have died in the middle of a write).
+  static Result<Writer> adopt(std::span<std::byte> memory);
+
+  void write(std::uint32_t slot, const SlotContent& content);
+  void set_upstreams(std::span<const IpPort> upstreams);  // at most kMaxUpstreams are kept
+  void beat(Instant now);                                 // "I live": at least once a second
+};
+
+}  // namespace har::table
