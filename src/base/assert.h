@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define HAR_ASSERT(condition)                                                                              \
-  do {                                                                                                     \
-    if (!(condition)) [[unlikely]] {                                                                       \
+#define HAR_ASSERT(condition)                                                                                       \
+  do {                                                                                                              \
+    if (!(condition)) [[unlikely]] {                                                                                \
       std::fprintf(stderr, "event=assertion_failed file=%s line=%d what=\"%s\"\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                                        \
-    }                                                                                                      \
+      std::abort();                                                                                                 \
+    }                                                                                                               \
   } while (false)

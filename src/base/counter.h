@@ -9,9 +9,7 @@ namespace har {
 class Counter {
  public:
   // Only the one writer calls this. Relaxed load and store instead of fetch_add: no locked instruction is needed.
-  void add(std::uint64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
+  void add(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
   std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
  private:

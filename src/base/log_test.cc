@@ -18,12 +18,16 @@ std::string logged(const auto& say) {
 }
 
 TEST(Log, WritesOneLineOfPairs) {
-  EXPECT_EQ(logged([](int fd) { Log("checker", LogLevel::kInfo, fd).info("endpoint_down", {{"address", "192.0.2.2"}, {"streak", 3}}); }),
+  EXPECT_EQ(logged([](int fd) {
+              Log("checker", LogLevel::kInfo, fd).info("endpoint_down", {{"address", "192.0.2.2"}, {"streak", 3}});
+            }),
             "level=info role=checker event=endpoint_down address=192.0.2.2 streak=3\n");
 }
 
 TEST(Log, QuotesWhatWouldForgeAnotherField) {
-  EXPECT_EQ(logged([](int fd) { Log("", LogLevel::kInfo, fd).info("x", {{"a", "b c=\"d\"\n"}, {"e", ""}}); }),
+  EXPECT_EQ(logged([](int fd) {
+              Log("", LogLevel::kInfo, fd).info("x", {{"a", "b c=\"d\"\n"}, {"e", ""}});
+            }),
             "level=info event=x a=\"b c=\\\"d\\\"\\x0a\" e=\"\"\n");
 }
 

@@ -80,8 +80,7 @@ Timer::Timer(Loop& loop, Callback callback) : shared_(std::make_shared<Shared>(S
 Timer::~Timer() { event_free(event_); }
 
 void Timer::set(Duration from_now) {
-  const auto micros = std::max<std::int64_t>(
-      0, std::chrono::ceil<std::chrono::microseconds>(from_now).count());
+  const auto micros = std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::microseconds>(from_now).count());
   const timeval wait{.tv_sec = static_cast<time_t>(micros / 1'000'000),
                      .tv_usec = static_cast<suseconds_t>(micros % 1'000'000)};
   event_add(event_, &wait);
