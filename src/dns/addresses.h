@@ -13,14 +13,15 @@ namespace har::dns {
 
 struct Addresses {
   enum class Status : std::uint8_t {
-    kFound,      // at least one address
-    kNoData,     // NOERROR, no address of that type at the end of the chain
+    kFound,   // at least one address
+    kNoData,  // NOERROR, no address of that type at the end of the chain
     kNxDomain,
-    kFailed,     // another rcode, truncated, a malformed message, or a CNAME loop or chain over 16
+    kFailed,  // another rcode, truncated, a malformed message, or a CNAME loop or chain over 16
   };
   Status status = Status::kFailed;
   std::vector<IpAddress> addresses;  // at most `limit`, in the reply's order, without duplicates
-  std::uint32_t ttl = 0;             // seconds: the smallest of the chain; for negatives the SOA's min(TTL, MINIMUM), else 0
+  std::uint32_t ttl = 0;             // seconds: the smallest of the chain; for negatives of the chain's CNAMEs and the
+                                     // SOA's min(TTL, MINIMUM), 0 without a SOA
 };
 
 // Requires: the reply matched the query (match.h). `type`: A or AAAA.

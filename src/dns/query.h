@@ -11,10 +11,12 @@ namespace har::dns {
 
 struct Edns {
   bool present = false;
-  bool malformed = false;       // a second OPT, an owner that is not the root, options that do not add up
+  bool malformed = false;  // a second OPT, one outside the additional section, an owner that is not the root, options
+                           // of version 0 that do not add up, records that cannot be read (then without `present`,
+                           // unless an OPT came before)
   std::uint8_t version = 0;
-  bool dnssec_ok = false;       // DO
-  std::uint16_t udp_size = 0;   // as advertised
+  bool dnssec_ok = false;      // DO
+  std::uint16_t udp_size = 0;  // as advertised
 };
 
 struct Query {
@@ -26,13 +28,13 @@ struct Query {
   };
   Status status = Status::kNoQuery;
   std::uint16_t id = 0;
-  std::uint16_t flags = 0;   // the header's second word
+  std::uint16_t flags = 0;  // the header's second word
   std::uint8_t opcode = 0;
   std::span<const std::uint8_t> name;      // wire form inside the packet, case kept
   std::span<const std::uint8_t> question;  // name, type and class
   std::uint16_t type = 0;
   std::uint16_t qclass = 0;
-  Edns edns;                 // read where the whole packet can be walked; records that cannot be read: malformed
+  Edns edns;  // read where the whole packet can be walked; records that cannot be read: malformed
 };
 
 Query parse_query(std::span<const std::uint8_t> packet);
