@@ -16,11 +16,18 @@ namespace har::front {
 class TcpFront {
  public:
   struct Limits {
+    // Counted from the accept, the last whole message that came or the last reply that went, whichever was latest: a
+    // client that trickles octets does not prolong it. A connection that waits for a reply of ours is not idle; one
+    // that does not take its replies is.
     Duration idle_timeout = std::chrono::seconds(10);
     std::uint32_t max_connections = 12'000;  // of this worker; one more closes the longest idle one
     std::uint32_t max_in_flight = 128;       // queries of one connection without a reply: then reading pauses
   };
-  enum class Outcome { kReply, kLater, kDrop };  // kReply: `size` octets in `out`; kLater: send() or stream() will follow
+  enum class Outcome {
+    kReply,
+    kLater,
+    kDrop
+  };  // kReply: `size` octets in `out` (>= 4096); kLater: send() or stream() will follow
   struct Answer {
     Outcome outcome = Outcome::kDrop;
     std::size_t size = 0;
@@ -32,19 +39,31 @@ class TcpFront {
   TcpFront(net::Loop& loop, Limits limits, Admit admit, Handler handler);
   ~TcpFront();
 
-  // The listeners to serve from now on (non-blocking, shared with other workers: EPOLLEXCLUSIVE). Connections of
-  // listeners that are gone stay until they end by themselves.
+  // The listeners to serve from now on (non-blocking; shared with other workers: one of them gets the connection, the
+  // others' accept finds nothing. EPOLLEXCLUSIVE does not reach through libevent, and in an epoll nested in libevent's
+  // it woke as many workers as without, measured). Duplicates of a listener already served (same inode) are dropped;
+  // those not among them any more are emptied and closed, their connections stay until they end by themselves. Not from
+  // inside the handler.
   void serve(std::vector<net::Fd> listeners);
   void set_limits(Limits limits);
 
   // A reply that became ready later; ends one in-flight query. Ignored when the connection is gone. `last` = false:
   // more messages of the same query follow (a zone transfer).
   void send(const net::Asker& asker, std::span<const std::uint8_t> reply, bool last = true);
-  // The query will get no reply (its relay broke): ends one in-flight query and closes the connection after what is queued.
+  // The query will get no reply (its relay broke): ends one in-flight query and closes the connection after what is
+  // queued.
   void abandon(const net::Asker& asker);
   // Octets queued to this asker and not yet taken by the kernel: a relay pauses its source beyond 256 KiB.
   std::size_t backlog(const net::Asker& asker) const;
   std::size_t connections() const;
+
+  struct Stats {
+    std::uint64_t accepted = 0;
+    std::uint64_t refused = 0;          // by `admit`
+    std::uint64_t closed_for_room = 0;  // the longest idle one, for a new one
+    std::uint64_t closed_idle = 0;
+  };
+  const Stats& stats() const;
 
  private:
   struct Impl;

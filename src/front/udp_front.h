@@ -23,7 +23,9 @@ class UdpFront {
   ~UdpFront();
 
   // The sockets to serve from now on: bound, non-blocking. Those not among them any more are served until empty
-  // (what waits in them is answered) and then closed. Duplicates of a socket already served (same inode) are dropped.
+  // (what waits in them is answered; late replies leave through them for 2.2 s at most) and then closed. Duplicates of
+  // a socket already served (same inode) are dropped. A socket bound to a wildcard address answers from the address
+  // asked (IP_PKTINFO, IPV6_PKTINFO), at once and later. Not from inside the handler.
   void serve(std::vector<net::Fd> sockets);
   // A reply that became ready later. Never blocks: a full socket buffer loses the reply, as UDP does.
   void send(const net::Asker& asker, std::span<const std::uint8_t> reply);

@@ -1,0 +1,435 @@
+// The life of a connection:
+//
+//   reading --- too much in flight or unread ---> paused --- enough of it gone ---> reading
+//      |  the client shuts its end: no more is read, what came is still answered
+//      |  nonsense instead of a message, or abandon(): finishing, no more is handled
+//      v
+//   nothing in flight, nothing queued ---> closed, if the client has shut its end; otherwise
+//                                          lingering: our end shut, the rest thrown away ---> closed
+//
+// From everywhere: broken, idle for too long, or closed to make room.
+#include "front/tcp_front.h"
+
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/assert.h"
+#include "front/tcp_connection.h"
+#include "net/clock.h"
+
+namespace har::front {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kReadRoom = 16'384;        // one read; the next connection's turn comes then
+constexpr std::size_t kReplyRoom = 65'535;       // what a handler may write
+constexpr std::size_t kGatherRoom = 2 * 65'536;  // replies of one read that leave together
+constexpr std::size_t kBacklogLimit = 256 * 1024;
+constexpr std::size_t kTotalBuffers = 64 * 1024 * 1024;  // of all connections: one that wants more is closed
+constexpr std::size_t kProgress = 4096;                  // a reader slower than this in an idle timeout is stuck
+constexpr std::size_t kDnsHeader = 12;
+constexpr int kAcceptsATurn = 32;
+constexpr Duration kAcceptRest = milliseconds(100);  // no descriptor is free and none of ours is idle
+// Whoever waits for us is not idle; but everything ends, also a reply that was forgotten.
+constexpr Duration kWaitLimit = seconds(60);
+constexpr Duration kShortestTimer = milliseconds(10);
+
+std::uint32_t resume_at(std::uint32_t max_in_flight) {
+  return max_in_flight > 0 ? max_in_flight - 1 - max_in_flight / 4 : 0;
+}
+
+ino_t inode_of(int fd) {
+  struct stat status {};
+  HAR_ASSERT(fstat(fd, &status) == 0);
+  return status.st_ino;
+}
+
+}  // namespace
+
+struct TcpFront::Impl {
+  struct Listener {
+    net::Fd fd;
+    ino_t inode = 0;
+    bool in_service = true;
+    std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
+  };
+
+  Impl(net::Loop& loop_in, Limits limits_in, Admit admit_in, Handler handler_in)
+      : loop(loop_in),
+        admit(std::move(admit_in)),
+        handler(std::move(handler_in)),
+        limits(limits_in),
+        idle_timer(loop_in, [this] { expire(); }),
+        resume_timer(loop_in, [this] { resume(); }),
+        accept_timer(loop_in, [this] { rest_listeners(false); }),
+        read_buffer(kReadRoom),
+        gathered(kGatherRoom) {}
+
+  // accepting
+  void accept_some(int listener, int most);
+  void take(net::Fd fd, const net::SocketAddress& address);
+  void rest_listeners(bool rest);
+  bool close_longest_idle(bool even_waiting);
+  // reading
+  void on_ready(std::uint32_t place, std::uint32_t serial, net::Watch::Interest ready);
+  void read(TcpConnection& connection);
+  void handle(TcpConnection& connection, std::span<const std::uint8_t> fresh);
+  std::size_t handle_messages(TcpConnection& connection, std::span<const std::uint8_t> bytes);
+  void handle_one(TcpConnection& connection, std::span<const std::uint8_t> message);
+  void send_gathered(TcpConnection& connection);
+  void resume();
+  // ending
+  void settle(TcpConnection& connection);
+  void set_interest(TcpConnection& connection);
+  void linger(TcpConnection& connection);
+  void close(TcpConnection& connection);
+  void expire();
+
+  bool is_over_limit(const TcpConnection& c) const {
+    return c.in_flight >= limits.max_in_flight || c.backlog() > kBacklogLimit;
+  }
+  void end_query(TcpConnection& connection, bool last) {
+    if (last && connection.in_flight > 0) --connection.in_flight;
+  }
+
+  // fixed after construction
+  net::Loop& loop;
+  Admit admit;
+  Handler handler;
+  // owned by this thread
+  Limits limits;
+  Stats stats;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  TcpConnections connections;
+  std::size_t buffered = 0;  // octets in all connections' buffers
+  struct Waiting {
+    std::uint32_t place, serial;
+  };
+  std::vector<Waiting> to_resume;  // have whole messages in their input and may go on
+  net::Timer idle_timer;
+  net::Timer resume_timer;
+  net::Timer accept_timer;
+  std::vector<std::uint8_t> read_buffer;
+  std::vector<std::uint8_t> gathered;  // immediate replies of `current`
+  std::size_t gathered_size = 0;
+  TcpConnection* current = nullptr;  // whose messages are being handled: not destroyed meanwhile
+  bool current_closed = false;
+};
+
+// ---- accepting
+
+void TcpFront::Impl::accept_some(int listener, int most) {
+  for (int i = 0; i < most; ++i) {
+    net::SocketAddress address;
+    socklen_t size = sizeof address;
+    net::Fd fd(accept4(listener, &address.generic, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) {
+      take(std::move(fd), address);
+    } else if (errno == EAGAIN) {
+      return;
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      if (close_longest_idle(false)) continue;
+      rest_listeners(true);
+      return;
+    }  // otherwise it was that one connection's trouble (accept(2)): on to the next
+  }
+}
+
+void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address) {
+  if ((address.family() != AF_INET && address.family() != AF_INET6) || !admit(address.to_ip_port().ip)) {
+    ++stats.refused;
+    return;
+  }
+  while (connections.size() > 0 && connections.size() >= limits.max_connections) close_longest_idle(true);
+  const int on = 1;  // a reply that comes later must not wait for the acknowledgement of the one before
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ++stats.accepted;
+  TcpConnection& connection = connections.add(std::move(fd), address);
+  connections.touch(connection, net::now());
+  connection.watch.emplace(loop, connection.fd.get(), net::Watch::kRead,
+                           [this, place = connection.place, serial = connection.serial](net::Watch::Interest ready) {
+                             on_ready(place, serial, ready);
+                           });
+  if (!idle_timer.is_set()) idle_timer.set(limits.idle_timeout);
+}
+
+void TcpFront::Impl::rest_listeners(bool rest) {
+  for (auto& listener : listeners) listener->watch->set_interest(rest ? net::Watch::kNone : net::Watch::kRead);
+  if (rest) accept_timer.set(kAcceptRest);
+}
+
+bool TcpFront::Impl::close_longest_idle(bool even_waiting) {
+  TcpConnection* oldest = connections.oldest();
+  int looked_at = 0;
+  for (TcpConnection* c = oldest; c != nullptr && looked_at < 64; c = c->newer, ++looked_at) {
+    if (c->is_waiting()) continue;
+    ++stats.closed_for_room;
+    close(*c);
+    return true;
+  }
+  if (!even_waiting || oldest == nullptr) return false;
+  ++stats.closed_for_room;
+  close(*oldest);
+  return true;
+}
+
+// ---- reading
+
+void TcpFront::Impl::on_ready(std::uint32_t place, std::uint32_t serial, net::Watch::Interest ready) {
+  TcpConnection* connection = connections.find(place, serial);
+  if (connection == nullptr) return;
+  if ((ready & net::Watch::kWrite) != 0) {
+    if (!connection->flush()) return close(*connection);
+    if (connection->backlog() == 0 || connection->progress >= kProgress) connections.touch(*connection, net::now());
+    settle(*connection);
+    connection = connections.find(place, serial);  // settling may have closed it
+    if (connection == nullptr) return;
+  }
+  if ((ready & net::Watch::kRead) != 0 && (connection->watch->interest() & net::Watch::kRead) != 0) read(*connection);
+}
+
+void TcpFront::Impl::read(TcpConnection& connection) {
+  const ssize_t got = recv(connection.fd.get(), read_buffer.data(), read_buffer.size(), MSG_DONTWAIT);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) close(connection);
+    return;
+  }
+  if (connection.lingering) {
+    if (got == 0) close(connection);
+    return;
+  }
+  if (got == 0) {
+    connection.read_closed = true;
+    return settle(connection);
+  }
+  handle(connection, std::span(read_buffer).first(static_cast<std::size_t>(got)));
+}
+
+// Handles the whole messages in what is kept and in `fresh`, and keeps the rest.
+void TcpFront::Impl::handle(TcpConnection& connection, std::span<const std::uint8_t> fresh) {
+  HAR_ASSERT(current == nullptr);
+  current = &connection;
+  current_closed = false;
+  if (connection.input.empty()) {
+    connection.keep_input(fresh.subspan(handle_messages(connection, fresh)));
+  } else {
+    connection.keep_input(fresh);
+    connection.drop_input(handle_messages(connection, connection.input));
+  }
+  send_gathered(connection);
+  current = nullptr;
+  if (current_closed) return close(connection);
+  settle(connection);
+}
+
+std::size_t TcpFront::Impl::handle_messages(TcpConnection& connection, std::span<const std::uint8_t> bytes) {
+  std::size_t used = 0;
+  while (!current_closed && !connection.finishing) {
+    if (is_over_limit(connection)) {
+      connection.paused = true;
+      break;
+    }
+    const std::span<const std::uint8_t> rest = bytes.subspan(used);
+    // Whoever announces less than a header speaks something else.
+    if (rest.size() >= kLengthOctets && rest[0] == 0 && rest[1] < kDnsHeader) {
+      connection.finishing = true;
+      break;
+    }
+    const std::optional<std::size_t> size = whole_message(rest);
+    if (!size) break;
+    handle_one(connection, rest.first(*size).subspan(kLengthOctets));
+    used += *size;
+  }
+  if (used > 0) connections.touch(connection, net::now());
+  return connection.finishing ? bytes.size() : used;
+}
+
+void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::uint8_t> message) {
+  if (kGatherRoom - gathered_size < kLengthOctets + kReplyRoom) send_gathered(connection);
+  std::uint8_t* start = gathered.data() + gathered_size;
+  net::Asker asker;
+  asker.kind = net::Asker::Kind::kTcp;
+  asker.connection = connection.place;
+  asker.serial = connection.serial;
+  asker.address = connection.address;
+  ++connection.in_flight;  // before the call: send() may come from inside it
+  const Answer answer = handler(message, asker, std::span(start + kLengthOctets, kReplyRoom));
+  if (answer.outcome == Outcome::kLater) return;
+  end_query(connection, true);
+  if (answer.outcome == Outcome::kDrop) return;
+  HAR_ASSERT(answer.size <= kReplyRoom);
+  if (gathered_size != static_cast<std::size_t>(start - gathered.data())) {
+    // A send() from inside the call has emptied what was gathered.
+    std::memmove(gathered.data() + gathered_size + kLengthOctets, start + kLengthOctets, answer.size);
+    start = gathered.data() + gathered_size;
+  }
+  start[0] = static_cast<std::uint8_t>(answer.size >> 8);
+  start[1] = static_cast<std::uint8_t>(answer.size);
+  gathered_size += kLengthOctets + answer.size;
+}
+
+void TcpFront::Impl::send_gathered(TcpConnection& connection) {
+  if (gathered_size == 0) return;
+  iovec part{.iov_base = gathered.data(), .iov_len = gathered_size};
+  gathered_size = 0;
+  if (!current_closed && !connection.write(std::span(&part, 1))) close(connection);
+}
+
+void TcpFront::Impl::resume() {
+  std::vector<Waiting> now;
+  now.swap(to_resume);
+  for (const Waiting& waiting : now) {
+    TcpConnection* connection = connections.find(waiting.place, waiting.serial);
+    if (connection != nullptr) handle(*connection, {});
+  }
+}
+
+// ---- after every change
+
+// Draws the conclusions: goes on reading or not, finishes, closes. `connection` may be gone afterwards.
+void TcpFront::Impl::settle(TcpConnection& connection) {
+  if (&connection == current) return;  // handle() settles it
+  const std::size_t now_buffered = connection.input.capacity() + connection.output.capacity();
+  const bool grew = now_buffered > connection.accounted;
+  buffered = buffered - connection.accounted + now_buffered;
+  connection.accounted = now_buffered;
+  if (grew && buffered > kTotalBuffers) return close(connection);
+
+  if (connection.paused && connection.in_flight <= resume_at(limits.max_in_flight) &&
+      connection.backlog() <= kBacklogLimit / 2) {
+    connection.paused = false;
+    if (connection.has_whole_message()) {
+      to_resume.push_back({connection.place, connection.serial});
+      if (!resume_timer.is_set()) resume_timer.set(Duration::zero());
+    }
+  }
+  const bool heard_all = connection.finishing || (connection.read_closed && !connection.has_whole_message());
+  if (heard_all && connection.in_flight == 0 && connection.backlog() == 0 && !connection.lingering) {
+    if (connection.read_closed) return close(connection);
+    linger(connection);
+  }
+  set_interest(connection);
+}
+
+void TcpFront::Impl::set_interest(TcpConnection& connection) {
+  const bool reads = connection.lingering || (!connection.read_closed && !connection.finishing && !connection.paused &&
+                                              !connection.has_whole_message());
+  const bool writes = connection.backlog() > 0;
+  connection.watch->set_interest(static_cast<net::Watch::Interest>((reads ? net::Watch::kRead : net::Watch::kNone) |
+                                                                   (writes ? net::Watch::kWrite : net::Watch::kNone)));
+}
+
+// Closing with unread octets would reset the connection and could destroy replies under way to the client.
+void TcpFront::Impl::linger(TcpConnection& connection) {
+  shutdown(connection.fd.get(), SHUT_WR);
+  connection.lingering = true;
+  connections.touch(connection, net::now());
+}
+
+void TcpFront::Impl::close(TcpConnection& connection) {
+  if (&connection == current) {
+    current_closed = true;
+    return;
+  }
+  buffered -= connection.accounted;
+  connections.remove(connection);
+}
+
+void TcpFront::Impl::expire() {
+  const Instant now = net::now();
+  bool any_waits = false;
+  TcpConnection* c = connections.oldest();
+  while (c != nullptr && c->last_activity + limits.idle_timeout <= now) {
+    TcpConnection* const next = c->newer;
+    if (c->is_waiting() && c->last_activity + limits.idle_timeout + kWaitLimit > now) {
+      any_waits = true;
+    } else {
+      ++stats.closed_idle;
+      close(*c);
+    }
+    c = next;
+  }
+  Duration next_look = Duration::max();
+  if (any_waits) next_look = std::min<Duration>(limits.idle_timeout / 4, seconds(1));
+  if (c != nullptr) next_look = std::min(next_look, c->last_activity + limits.idle_timeout - now);
+  if (next_look != Duration::max()) idle_timer.set(std::max<Duration>(next_look, kShortestTimer));
+}
+
+// ---- the public face
+
+TcpFront::TcpFront(net::Loop& loop, Limits limits, Admit admit, Handler handler)
+    : impl_(std::make_unique<Impl>(loop, limits, std::move(admit), std::move(handler))) {}
+
+TcpFront::~TcpFront() = default;
+
+void TcpFront::serve(std::vector<net::Fd> listeners) {
+  for (auto& listener : impl_->listeners) listener->in_service = false;
+  for (net::Fd& fd : listeners) {
+    const ino_t inode = inode_of(fd.get());
+    bool known = false;
+    for (auto& listener : impl_->listeners) {
+      if (listener->inode != inode) continue;
+      listener->in_service = true;
+      known = true;
+    }
+    if (known) continue;
+    auto listener = std::make_unique<Impl::Listener>();
+    listener->inode = inode;
+    listener->fd = std::move(fd);
+    listener->watch.emplace(impl_->loop, listener->fd.get(), net::Watch::kRead,
+                            [impl = impl_.get(), raw = listener->fd.get()](net::Watch::Interest) {
+                              impl->accept_some(raw, kAcceptsATurn);
+                            });
+    impl_->listeners.push_back(std::move(listener));
+  }
+  // Connections that wait in a listener would be reset with it.
+  for (auto& listener : impl_->listeners) {
+    if (!listener->in_service) impl_->accept_some(listener->fd.get(), SOMAXCONN);
+  }
+  std::erase_if(impl_->listeners, [](const auto& listener) { return !listener->in_service; });
+}
+
+void TcpFront::set_limits(Limits limits) {
+  impl_->limits = limits;
+  while (impl_->connections.size() > limits.max_connections) impl_->close_longest_idle(true);
+  impl_->expire();
+}
+
+void TcpFront::send(const net::Asker& asker, std::span<const std::uint8_t> reply, bool last) {
+  TcpConnection* connection = impl_->connections.find(asker.connection, asker.serial);
+  if (connection == nullptr || connection->lingering || reply.size() > 65'535) return;
+  if (connection == impl_->current) impl_->send_gathered(*connection);
+  impl_->end_query(*connection, last);
+  std::uint8_t length[kLengthOctets] = {static_cast<std::uint8_t>(reply.size() >> 8),
+                                        static_cast<std::uint8_t>(reply.size())};
+  iovec parts[2] = {{.iov_base = length, .iov_len = kLengthOctets},
+                    {.iov_base = const_cast<std::uint8_t*>(reply.data()), .iov_len = reply.size()}};
+  const bool was_taken = connection->backlog() == 0;  // otherwise the client's time to take it runs already
+  if (!connection->write(parts)) return impl_->close(*connection);
+  if (was_taken) impl_->connections.touch(*connection, net::now());
+  impl_->settle(*connection);
+}
+
+void TcpFront::abandon(const net::Asker& asker) {
+  TcpConnection* connection = impl_->connections.find(asker.connection, asker.serial);
+  if (connection == nullptr) return;
+  impl_->end_query(*connection, true);
+  connection->finishing = true;
+  impl_->settle(*connection);
+}
+
+std::size_t TcpFront::backlog(const net::Asker& asker) const {
+  const TcpConnection* connection = impl_->connections.find(asker.connection, asker.serial);
+  return connection == nullptr ? 0 : connection->backlog();
+}
+
+std::size_t TcpFront::connections() const { return impl_->connections.size(); }
+const TcpFront::Stats& TcpFront::stats() const { return impl_->stats; }
+
+}  // namespace har::front

@@ -1,0 +1,200 @@
+#include "front/udp_front.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "base/assert.h"
+#include "front/local_address.h"
+#include "front/udp_batch.h"
+#include "net/clock.h"
+
+namespace har::front {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr int kBatchesATurn = 2;  // then the other sockets, timers and upstreams have their turn
+// A socket that is no longer served stays for late replies to what came through it, at most this long: the forwarder
+// gives up after 2 s.
+constexpr Duration kRetirement = milliseconds(2200);
+constexpr Duration kRetiredLook = milliseconds(50);
+// After an error that reading does not clear (no memory, say) a socket rests instead of spinning.
+constexpr Duration kRest = milliseconds(10);
+
+bool is_wildcard(int fd) {
+  net::SocketAddress local;
+  socklen_t size = sizeof local;
+  if (getsockname(fd, &local.generic, &size) != 0) return false;
+  if (local.family() != AF_INET && local.family() != AF_INET6) return false;
+  return local.to_ip_port().ip.is_unspecified();
+}
+
+void ask_for_packet_info(int fd) {
+  const int on = 1;
+  setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);  // of the two, the wrong family's fails: no matter
+  setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+}
+
+}  // namespace
+
+struct UdpFront::Impl {
+  struct Socket {
+    net::Fd fd;
+    ino_t inode = 0;
+    std::uint32_t serial = 0;
+    bool wildcard = false;
+    bool resting = false;
+    std::uint64_t unanswered = 0;     // queries without an immediate reply, less the replies that came later
+    Instant retire_at = kNever;       // when it closes at the latest; kNever: in service
+    std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
+  };
+
+  Impl(net::Loop& loop_in, Handler handler_in)
+      : loop(loop_in),
+        handler(std::move(handler_in)),
+        retire_timer(loop_in, [this] { look_at_retired(); }),
+        rest_timer(loop_in, [this] { wake_resting(); }) {}
+
+  void adopt(net::Fd fd, ino_t inode);
+  void turn(std::size_t place);
+  bool serve_batch(std::size_t place);  // false: nothing more for now
+  void look_at_retired();
+  void wake_resting();
+  bool is_drained(const Socket& socket) const;
+
+  // fixed after construction
+  net::Loop& loop;
+  Handler handler;
+  // owned by this thread
+  std::vector<std::unique_ptr<Socket>> sockets;  // by Asker::socket; a closed one leaves its place empty
+  std::uint32_t next_serial = 1;
+  LocalAddresses local_addresses;
+  UdpBatch batch;
+  std::array<PacketInfo, UdpBatch::kPackets> reply_info{};
+  net::Timer retire_timer;
+  net::Timer rest_timer;
+};
+
+void UdpFront::Impl::adopt(net::Fd fd, ino_t inode) {
+  std::size_t place = 0;
+  while (place < sockets.size() && sockets[place]) ++place;
+  HAR_ASSERT(place <= UINT16_MAX);
+  if (place == sockets.size()) sockets.emplace_back();
+  auto socket = std::make_unique<Socket>();
+  socket->inode = inode;
+  socket->serial = next_serial++;
+  socket->wildcard = is_wildcard(fd.get());
+  if (socket->wildcard) ask_for_packet_info(fd.get());
+  socket->fd = std::move(fd);
+  socket->watch.emplace(loop, socket->fd.get(), net::Watch::kRead,
+                        [this, place](net::Watch::Interest) { turn(place); });
+  sockets[place] = std::move(socket);
+}
+
+void UdpFront::Impl::turn(std::size_t place) {
+  for (int i = 0; i < kBatchesATurn && serve_batch(place); ++i) {
+  }
+}
+
+bool UdpFront::Impl::serve_batch(std::size_t place) {
+  Socket& socket = *sockets[place];
+  const int received = batch.receive(socket.fd.get(), socket.wildcard);
+  if (received < 0) {
+    socket.resting = true;
+    socket.watch->set_interest(net::Watch::kNone);
+    if (!rest_timer.is_set()) rest_timer.set(kRest);
+    return false;
+  }
+  const auto count = static_cast<std::size_t>(received);
+  net::Asker asker;
+  asker.kind = net::Asker::Kind::kUdp;
+  asker.socket = static_cast<std::uint16_t>(place);
+  asker.serial = socket.serial;
+  for (std::size_t i = 0; i < count; ++i) {
+    asker.address = batch.from(i);
+    asker.connection = socket.wildcard ? local_addresses.number_of(batch.info(i)) : LocalAddresses::kUnknown;
+    ++socket.unanswered;  // before the call: send() may come from inside it
+    const std::size_t size = handler(batch.packet(i), asker, batch.reply_room());
+    if (size > 0) {
+      --socket.unanswered;
+      batch.add_reply(i, size, local_addresses.write(asker.connection, reply_info[i]));
+    }
+    batch.release_large(i);
+  }
+  batch.send(socket.fd.get());
+  return count == UdpBatch::kPackets;
+}
+
+void UdpFront::Impl::wake_resting() {
+  for (auto& socket : sockets) {
+    if (!socket || !socket->resting) continue;
+    socket->resting = false;
+    socket->watch->set_interest(net::Watch::kRead);
+  }
+}
+
+bool UdpFront::Impl::is_drained(const Socket& socket) const {
+  std::uint8_t octet = 0;
+  const bool empty = recv(socket.fd.get(), &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+  return empty && (socket.unanswered == 0 || net::now() >= socket.retire_at);
+}
+
+void UdpFront::Impl::look_at_retired() {
+  bool any_left = false;
+  for (auto& socket : sockets) {
+    if (!socket || socket->retire_at == kNever) continue;
+    if (is_drained(*socket) || net::now() >= socket->retire_at + kRetirement) {
+      socket->watch.reset();
+      socket.reset();
+    } else {
+      any_left = true;
+    }
+  }
+  if (any_left) retire_timer.set(kRetiredLook);
+}
+
+UdpFront::UdpFront(net::Loop& loop, Handler handler) : impl_(std::make_unique<Impl>(loop, std::move(handler))) {}
+
+UdpFront::~UdpFront() = default;
+
+void UdpFront::serve(std::vector<net::Fd> sockets) {
+  for (auto& socket : impl_->sockets) {
+    if (socket && socket->retire_at == kNever) socket->retire_at = net::now() + kRetirement;
+  }
+  for (net::Fd& fd : sockets) {
+    struct stat status {};
+    HAR_ASSERT(fstat(fd.get(), &status) == 0);
+    bool known = false;
+    for (auto& socket : impl_->sockets) {
+      if (!socket || socket->inode != status.st_ino) continue;
+      socket->retire_at = kNever;
+      known = true;
+    }
+    if (!known) impl_->adopt(std::move(fd), status.st_ino);
+  }
+  impl_->look_at_retired();
+}
+
+void UdpFront::send(const net::Asker& asker, std::span<const std::uint8_t> reply) {
+  if (asker.socket >= impl_->sockets.size()) return;
+  Impl::Socket* socket = impl_->sockets[asker.socket].get();
+  if (socket == nullptr || socket->serial != asker.serial) return;
+  if (socket->unanswered > 0) --socket->unanswered;
+  PacketInfo info;
+  const std::span<std::byte> control = impl_->local_addresses.write(asker.connection, info);
+  iovec part{.iov_base = const_cast<std::uint8_t*>(reply.data()), .iov_len = reply.size()};
+  net::SocketAddress to = asker.address;
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = to.size();
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.empty() ? nullptr : control.data();
+  message.msg_controllen = control.size();
+  while (sendmsg(socket->fd.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace har::front
