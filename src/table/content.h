@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/ip.h"
@@ -10,6 +11,7 @@
 namespace har::table {
 
 inline constexpr std::size_t kMaxAddresses = 8;
+inline constexpr std::size_t kMaxUpstreams = 16;
 
 enum class Kind : std::uint8_t {
   kNodata,           // NOERROR without answers, with our SOA

@@ -13,8 +13,20 @@ namespace har::table {
 
 // Per worker, beside one cell a name.
 enum class Cell : std::uint32_t {
-  kUdpQueries, kTcpQueries, kAnswered, kForwarded, kDropped, kRefusedClient, kFormErr, kServfailNoUpstream,
-  kServfailOverload, kUpstreamTimeouts, kUpstreamSpoofs, kUpstreamReplies, kTcpConnections, kTcpClosedForRoom,
+  kUdpQueries,
+  kTcpQueries,
+  kAnswered,
+  kForwarded,
+  kDropped,
+  kRefusedClient,
+  kFormErr,
+  kServfailNoUpstream,
+  kServfailOverload,
+  kUpstreamTimeouts,
+  kUpstreamSpoofs,
+  kUpstreamReplies,
+  kTcpConnections,
+  kTcpClosedForRoom,
   kLastBeat,  // not a counter: the worker's heartbeat, CLOCK_MONOTONIC nanoseconds
   kCount,
 };
@@ -27,8 +39,14 @@ class Counters {
 
   Counter& cell(std::uint32_t worker, Cell which);
   Counter& name(std::uint32_t worker, std::uint32_t slot);  // queries for this name answered by us
-  std::uint64_t total(Cell which) const;                    // over all workers
+  std::uint64_t total(Cell which) const;                    // over all workers; senseless for kLastBeat
   std::uint64_t name_total(std::uint32_t slot) const;
+
+ private:
+  Counter* counters_;   // borrowed: for each worker its cells, then its names, each in whole cache lines
+  std::size_t stride_;  // counters a worker
+  std::uint32_t workers_;
+  std::uint32_t names_;
 };
 
 }  // namespace har::table

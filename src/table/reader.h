@@ -1,16 +1,18 @@
-// Reads the answer table: lock-free, allocation-free, over memory that another process writes (or wrote, before it died).
-// The memory is trusted to be ours but not to be whole: every offset is checked when the table is opened.
+// Reads the answer table: lock-free, allocation-free, over memory that another process writes (or wrote, before it
+// died). The memory is trusted to be ours but not to be whole: every offset is checked when the table is opened.
 // Thread: any number of readers.  Tested by: table_test.cc
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
+#include "base/ip.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "table/content.h"
+#include "table/layout.h"
 
 namespace har::table {
 
@@ -29,7 +31,7 @@ class Reader {
   // Copies one family's answer, the TTL and the note, consistent with each other. Retries a bounded number of times
   // while a writer is in the way; false if it never got one (the caller answers SERVFAIL).
   struct View {
-    FamilyAnswer answer;  // only the first `count` addresses and weights are set
+    FamilyAnswer answer;  // only the first `count` addresses are set, and their weights only for kWeighted
     std::uint32_t ttl;
     Note note;
   };
@@ -37,7 +39,7 @@ class Reader {
   bool https_forward(std::uint32_t slot) const;                  // https_records = forward
   std::span<const std::uint8_t> name(std::uint32_t slot) const;  // lower-case wire form
 
-  bool allows(const IpAddress& client) const;  // allow_clients
+  bool allows(const IpAddress& client) const;  // allow_clients; ::ffff:192.0.2.1 is taken as 192.0.2.1 too
   const Limits& limits() const;
   std::uint64_t generation() const;  // which configuration this table was made from; grows with each
 
@@ -47,6 +49,13 @@ class Reader {
 
   // When the writer last said that it lives; kNever never. See Writer::beat.
   Instant last_beat() const;
+
+ private:
+  Reader(const std::byte* base, const Header& header) : base_(base), header_(header) {}
+  const std::byte* slot_at(std::uint32_t slot) const { return base_ + header_.slots_offset + slot * kSlotSize; }
+
+  const std::byte* base_;  // borrowed
+  Header header_;          // a checked copy: what happens to the one in memory no longer matters
 };
 
 }  // namespace har::table
