@@ -16,7 +16,8 @@ struct Addresses {
     kFound,   // at least one address
     kNoData,  // NOERROR, no address of that type at the end of the chain
     kNxDomain,
-    kFailed,  // another rcode, truncated, a malformed message, or a CNAME loop or chain over 16
+    kFailed,  // another rcode, truncated, a malformed message, a CNAME loop or chain over 16, a referral (no address,
+              // NS without SOA in the authority section: RFC 2308 2.2), NXDOMAIN beside an address
   };
   Status status = Status::kFailed;
   std::vector<IpAddress> addresses;  // at most `limit`, in the reply's order, without duplicates

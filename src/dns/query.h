@@ -34,7 +34,9 @@ struct Query {
   std::span<const std::uint8_t> question;  // name, type and class
   std::uint16_t type = 0;
   std::uint16_t qclass = 0;
-  Edns edns;  // read where the whole packet can be walked; records that cannot be read: malformed
+  // From all sections, with kOk and, where the questions can be skipped, with kBadQuestion. Octets behind the last
+  // record are ignored.
+  Edns edns;
 };
 
 Query parse_query(std::span<const std::uint8_t> packet);
