@@ -227,7 +227,9 @@ TEST(Reply, WhatDoesNotFitIsLeftOutWithTcAndOptStays) {
     ASSERT_GE(size, opt + 11);
     EXPECT_EQ(x.out[opt], 0);
     EXPECT_EQ(x.out[opt + 2], kTypeOpt);
-    if (size < x.out.size()) EXPECT_EQ(x.out[size], 0xEE);  // nothing was written behind the end
+    if (size < x.out.size()) {
+      EXPECT_EQ(x.out[size], 0xEE);  // nothing was written behind the end
+    }
   }
 }
 
