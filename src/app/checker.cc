@@ -1,0 +1,236 @@
+#include "app/checker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "net/clock.h"
+
+namespace har::app {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kBeatInterval = milliseconds(500);
+constexpr Duration kFlushInterval = milliseconds(500);
+constexpr Duration kAdoptInterval = milliseconds(50);
+constexpr Duration kReadyAtLast = seconds(2);    // SEMANTICS "Answering" 5
+constexpr std::size_t kReportsPerSecond = 2000;  // bounds what put_state costs with very many endpoints
+constexpr std::size_t kSamplesAtOnce = 50'000;   // beyond: the disk does not keep up, history is lost
+
+std::string address_text(const std::optional<IpAddress>& address) { return address ? address->to_string() : ""; }
+
+}  // namespace
+
+Checker::Checker(Log& log, net::Channel keeper)
+    : log_(log),
+      keeper_(std::move(keeper)),
+      born_(net::now()),
+      beat_(loop_, [this] { on_beat(); }),
+      tick_(loop_, [this] { on_tick(); }),
+      flush_(loop_, [this] { on_flush(); }),
+      adopt_(loop_, [this] { adopt_observed_slots(); }) {}
+
+Checker::~Checker() = default;
+
+int Checker::run() {
+  if (const auto code = start()) return *code;
+  keeper_watch_ = std::make_unique<net::Watch>(loop_, keeper_.fd(), net::Watch::kRead,
+                                               [this](net::Watch::Interest) { on_keeper(); });
+  for (auto& message : std::exchange(postponed_, {})) handle(message);
+  on_beat();
+  on_flush();
+  loop_.run();
+  prober_.reset();  // no more observations
+  put_state();
+  store_.reset();  // writes what waits
+  return 0;
+}
+
+// ---- the keeper
+
+void Checker::on_keeper() {
+  net::Message message;
+  const auto status = keeper_.receive(message, 0);
+  if (status == net::Channel::Status::kClosed) return loop_.stop();
+  if (status == net::Channel::Status::kMessage) handle(message);
+  for (auto& waiting : std::exchange(postponed_, {})) handle(waiting);
+}
+
+void Checker::handle(net::Message& message) {
+  switch (message.type) {
+    case kReload:
+      return reload();
+    case kStop:
+      return loop_.stop();
+    case kCommitted: {
+      net::Unpacker fields(message.body);
+      if (fields.number() == generation_) fold_retired_counters();
+      return;
+    }
+    default:
+      log_.error("unknown_message", {{"type", message.type}});
+  }
+}
+
+void Checker::on_beat() {
+  keeper_.send(kBeat, {}, {}, 0);
+  memory_.writer->beat(net::now());
+  say_ready_when_due();
+  beat_.set(kBeatInterval);
+}
+
+void Checker::say_ready_when_due() {
+  if (ready_ || (!directory_->first_round_done() && net::now() - born_ < kReadyAtLast)) return;
+  ready_ = true;
+  keeper_.send(kReady);
+}
+
+// ---- evidence in
+
+void Checker::on_resolved(const std::string& host, const std::vector<IpAddress>& addresses) {
+  directory_->resolved(host, addresses, net::now());
+  apply_changes();
+}
+
+void Checker::on_resolution_failed(const std::string& host) {
+  directory_->resolution_failed(host, net::now());
+  apply_changes();
+}
+
+void Checker::on_observed(health::CheckId check, const health::Observation& observation) {
+  directory_->observe(check, observation, net::now());
+  if (samples_.size() < kSamplesAtOnce) {
+    const WallTime wall = net::wall_now();
+    const IpAddress& address = directory_->target(check).address;
+    for (const auto& use : directory_->uses(check)) {
+      samples_.push_back(
+          {wall, use.name, use.candidate, address, observation.connect, observation.total, observation.outcome});
+    }
+  }
+  dirty_ = true;
+  apply_changes();
+}
+
+void Checker::on_upstreams(const std::vector<IpPort>& upstreams) {
+  upstreams_ = upstreams;
+  std::string list;
+  for (const IpPort& upstream : upstreams_) list += (list.empty() ? "" : ",") + upstream.to_string();
+  log_.info("upstreams", {{"list", list}});
+  memory_.writer->set_upstreams(upstreams_);
+  resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
+}
+
+void Checker::on_tick() {
+  directory_->tick(net::now());
+  apply_changes();
+}
+
+// ---- consequences out
+
+void Checker::apply_changes() {
+  health::Changes changes = directory_->take_changes();
+  for (const std::uint32_t slot : changes.slots) write_slot(slot);
+  for (const health::CheckId check : changes.stopped) prober_->remove(check);
+  for (const health::CheckId check : changes.started) {
+    prober_->add(check, directory_->target(check), directory_->pace(check));
+  }
+  for (const health::CheckId check : changes.repaced) prober_->repace(check, directory_->pace(check));
+  tell_events(changes.events);
+  if (const Instant next = directory_->next_tick(); next != kNever) {
+    tick_.set(next - net::now());
+  } else {
+    tick_.cancel();
+  }
+  if (!ready_) say_ready_when_due();
+}
+
+void Checker::write_slot(std::uint32_t slot) {
+  if (!adopted_.empty() && !directory_->has_own_observation(slot) &&
+      std::binary_search(adopted_.begin(), adopted_.end(), slot)) {
+    return;  // what our predecessor observed is worth more than what we have only read
+  }
+  memory_.writer->write(slot, directory_->content(slot));
+}
+
+void Checker::adopt_observed_slots() {
+  std::erase_if(adopted_, [this](std::uint32_t slot) {
+    if (!directory_->has_own_observation(slot)) return false;
+    memory_.writer->write(slot, directory_->content(slot));
+    return true;
+  });
+  if (!adopted_.empty()) adopt_.set(kAdoptInterval);
+}
+
+void Checker::tell_events(std::vector<health::Event>& events) {
+  if (events.empty()) return;
+  dirty_ = true;
+  const WallTime wall = net::wall_now();
+  std::vector<store::EventRow> rows;
+  for (health::Event& event : events) {
+    if (event.kind == health::EventKind::kState) {
+      log_.info("endpoint_" + event.new_value, {{"name", event.name},
+                                                {"candidate", event.candidate},
+                                                {"address", address_text(event.address)},
+                                                {"was", event.old_value},
+                                                {"reason", event.reason}});
+    } else {
+      log_.info("choice",
+                {{"name", event.name}, {"was", event.old_value}, {"now", event.new_value}, {"reason", event.reason}});
+    }
+    rows.push_back({wall, std::move(event)});
+  }
+  store_->put_events(std::move(rows));
+}
+
+void Checker::on_flush() {
+  if (!samples_.empty()) store_->put_samples(std::exchange(samples_, {}));
+  if (net::now() >= next_state_) put_state();
+  flush_.set(kFlushInterval);
+}
+
+void Checker::put_state() {
+  if (!store_ || !directory_) return;
+  std::vector<store::NameRow> names;
+  if (!retired_) {  // else the counts are in two places for a moment
+    for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
+      names.push_back({memory_.names[slot], queries_of(slot)});
+    }
+  }
+  std::vector<store::EndpointRow> rows;
+  if (std::exchange(dirty_, false)) {
+    for (auto& report : directory_->report()) {
+      store::EndpointRow row;
+      const auto host = hosts_.find({report.name, report.candidate});
+      if (host != hosts_.end()) {
+        const auto stats = resolver_->stats(host->second);
+        row.dns_successes = stats.successes;
+        row.dns_timeouts = stats.timeouts;
+        row.dns_errors = stats.errors;
+      }
+      row.report = std::move(report);
+      rows.push_back(std::move(row));
+    }
+  }
+  const Instant now = net::now();
+  next_state_ = now + std::max<Duration>(kFlushInterval, seconds(1) * (rows.size() + names.size()) / kReportsPerSecond);
+  store_->put_state(std::move(names), std::move(rows), now, net::wall_now());
+}
+
+std::uint64_t Checker::queries_of(std::uint32_t slot) const {
+  const auto before = queries_before_.find(memory_.names[slot]);
+  return (before == queries_before_.end() ? 0 : before->second) + memory_.counters->name_total(slot);
+}
+
+void Checker::fold_retired_counters() {
+  if (!retired_) return;
+  for (std::uint32_t slot = 0; slot < retired_->names.size(); ++slot) {
+    queries_before_[retired_->names[slot]] += retired_->counters->name_total(slot);
+  }
+  retired_.reset();
+}
+
+}  // namespace har::app

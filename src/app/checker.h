@@ -1,0 +1,121 @@
+// The control plane, wired: configuration, candidates' addresses, probes, health, ranking, answer table, store.
+// Each part decides nothing about another; what they say to each other passes through here.
+// Source: ARCHITECTURE "Two lives".  Thread: one, with an event loop (the store has its own).  Tested by: test/e2e/
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/bundle.h"
+#include "app/messages.h"
+#include "app/upstream_source.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "health/directory.h"
+#include "net/channel.h"
+#include "net/loop.h"
+#include "net/memory.h"
+#include "probe/prober.h"
+#include "probe/resolver.h"
+#include "store/store.h"
+#include "table/counters.h"
+#include "table/writer.h"
+
+namespace har::app {
+
+class Checker {
+ public:
+  Checker(Log& log, net::Channel keeper);
+  ~Checker();
+
+  int run();  // the exit code of the process
+
+ private:
+  using ConfigPtr = std::shared_ptr<const config::Config>;
+
+  // One generation of shared memory, as this process sees it.
+  struct Memory {
+    net::Mapping table_memory, counters_memory;
+    std::optional<table::Writer> writer;
+    std::optional<table::Counters> counters;
+    std::vector<std::string> names;  // of its slots
+  };
+
+  // ---- start and reload (checker_start.cc)
+  std::optional<int> start();  // an exit code when it cannot
+  std::optional<int> choose_configuration(const std::string& path, bool resume, const net::Message& hello);
+  bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
+  bool resume_memory(const net::Message& hello);
+  void open_store();
+  void start_engines();
+  void find_upstreams();
+  void fill_table(Memory& memory);
+  void commit();
+  void reload();
+  void note_what_needs_a_restart(const config::Config& wanted) const;
+  void report_mistakes(const config::Loaded& loaded) const;
+  void keep_copy() const;
+  std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
+
+  // ---- running (checker.cc)
+  void on_keeper();
+  void handle(net::Message& message);
+  void on_resolved(const std::string& host, const std::vector<IpAddress>& addresses);
+  void on_resolution_failed(const std::string& host);
+  void on_observed(health::CheckId check, const health::Observation& observation);
+  void on_upstreams(const std::vector<IpPort>& upstreams);
+  void on_beat();
+  void on_tick();
+  void on_flush();
+  void apply_changes();
+  void write_slot(std::uint32_t slot);
+  void tell_events(std::vector<health::Event>& events);
+  void adopt_observed_slots();
+  void set_hosts();
+  void say_ready_when_due();
+  void put_state();
+  std::uint64_t queries_of(std::uint32_t slot) const;
+  void fold_retired_counters();
+
+  // fixed after construction
+  Log& log_;
+  net::Channel keeper_;
+  Instant born_;
+  // owned by the control thread
+  net::Loop loop_;
+  std::string config_path_;
+  ConfigPtr config_;  // the one that runs
+  Bundle bundle_;     // its text
+  std::uint64_t generation_ = 0;
+  std::uint32_t workers_ = 1;  // these four need a restart to change
+  std::string user_, data_file_, control_socket_;
+  Memory memory_;
+  std::optional<Memory> retired_;                        // until the answerer has left it
+  std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made
+  std::vector<std::uint32_t> adopted_;  // slots of a predecessor's table that no observation of ours has confirmed
+  std::map<std::pair<std::string, std::string>, std::string> hosts_;  // (name, candidate) to host, for DNS counters
+  std::optional<health::Directory> directory_;
+  std::optional<store::Store> store_;
+  std::optional<probe::Prober> prober_;
+  std::optional<probe::Resolver> resolver_;
+  std::optional<UpstreamSource> upstream_source_;
+  std::vector<IpPort> upstreams_;
+  std::vector<store::Sample> samples_;
+  bool dirty_ = false;  // something for put_state
+  bool ready_ = false;
+  std::deque<net::Message> postponed_;  // came while we waited for another message
+  std::unique_ptr<net::Watch> keeper_watch_;
+  net::Timer beat_, tick_, flush_, adopt_;
+  Instant next_state_{};
+};
+
+// What is listened to: the addresses written, or the default.
+std::vector<Prepare::Address> listen_addresses(const config::Config& config);
+std::vector<IpPrefix> allowed_clients(const config::Config& config);
+
+}  // namespace har::app

@@ -1,0 +1,369 @@
+// How the checker comes to life: with a configuration from the disk, with the keeper's copy after the death of a
+// predecessor, or with a new file while it runs.
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+#include <thread>
+
+#include "app/become_user.h"
+#include "app/checker.h"
+#include "app/config_files.h"
+#include "base/assert.h"
+#include "dns/name.h"
+#include "net/clock.h"
+
+namespace har::app {
+namespace {
+
+constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    seed = static_cast<std::uint64_t>(net::now().time_since_epoch().count());
+  return seed;
+}
+
+// What makes this host another than its neighbours, for selection_method = hash.
+std::string machine_id() {
+  for (const char* path : {"/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/hostname"}) {
+    std::ifstream file(path);
+    std::string id;
+    if (std::getline(file, id) && !id.empty()) return id;
+  }
+  return "har";
+}
+
+table::Plan table_plan(const config::Config& config, std::uint64_t generation) {
+  table::Plan plan;
+  for (const auto& name : config.names) {
+    auto wire = dns::name_to_wire(name.host);
+    HAR_ASSERT(wire);  // config/ has checked it
+    plan.names.push_back({std::move(*wire), name.https_records == config::HttpsRecords::kForward});
+  }
+  plan.allow_clients = allowed_clients(config);
+  plan.limits = {.max_in_flight = config.max_in_flight,
+                 .tcp_max_connections = config.tcp_max_connections,
+                 .tcp_max_in_flight = config.tcp_max_in_flight,
+                 .tcp_idle_timeout_ns = static_cast<std::uint64_t>(config.tcp_idle_timeout.count()),
+                 .resolver_timeout_ns = static_cast<std::uint64_t>(config.resolver_timeout.count()),
+                 .state_max_age_ns = static_cast<std::uint64_t>(config.state_max_age.count())};
+  plan.generation = generation;
+  return plan;
+}
+
+std::vector<std::string> host_names(const config::Config& config) {
+  std::vector<std::string> names;
+  for (const auto& name : config.names) names.push_back(name.host);
+  return names;
+}
+
+}  // namespace
+
+std::vector<Prepare::Address> listen_addresses(const config::Config& config) {
+  std::vector<Prepare::Address> out;
+  for (const IpAddress& ip : config.dns_bind_interfaces) out.push_back({{ip, config.dns_listen_port}, false});
+  if (out.empty()) {
+    out.push_back({{*IpAddress::parse("127.0.0.1"), config.dns_listen_port}, false});
+    out.push_back({{*IpAddress::parse("::1"), config.dns_listen_port}, true});
+  }
+  return out;
+}
+
+std::vector<IpPrefix> allowed_clients(const config::Config& config) {
+  if (!config.allow_clients.empty()) return config.allow_clients;
+  std::vector<IpPrefix> out{*IpPrefix::parse("127.0.0.0/8"), *IpPrefix::parse("::1")};
+  for (const auto& address : listen_addresses(config)) {
+    const auto& ip = address.at.ip;
+    if (!ip.is_loopback() && !ip.is_unspecified()) out.push_back({ip, static_cast<std::uint8_t>(ip.size() * 8)});
+  }
+  return out;
+}
+
+std::optional<int> Checker::start() {
+  net::Message hello;
+  if (keeper_.receive(hello, kKeeperPatienceMs) != net::Channel::Status::kMessage || hello.type != kHello) return 1;
+  net::Unpacker fields(hello.body);
+  const bool resume = fields.number() != 0;
+  config_path_ = fields.text();
+  generation_ = fields.number();
+  if (!fields.ok() || (resume && hello.fds.size() != 3)) return 1;
+  if (const auto code = choose_configuration(config_path_, resume, hello)) return code;
+  log_.set_level(config_->log_level);
+  workers_ = config_->workers;
+  user_ = config_->user;
+  data_file_ = config_->data_file;
+  control_socket_ = config_->control_socket;
+
+  if (resume) {
+    if (!resume_memory(hello)) return 1;
+  } else {
+    std::string why_not;
+    if (!prepare(*config_, memory_, why_not)) {
+      if (!why_not.empty()) log_.error("cannot_start", {{"reason", why_not}});
+      return 1;
+    }
+  }
+  if (const auto became = become_user(user_); !became) {
+    log_.error("cannot_start", {{"reason", became.error().message}});
+    return 1;
+  }
+  open_store();
+  const Instant now = net::now();
+  directory_.emplace(machine_id(), random_seed());
+  directory_->configure(config_, now);
+  directory_->restore(store_->loaded().endpoints, now);
+  start_engines();
+  if (resume) {
+    adopted_.resize(memory_.names.size());
+    std::iota(adopted_.begin(), adopted_.end(), 0u);
+    adopt_observed_slots();
+    memory_.writer->set_upstreams(upstreams_);
+    ready_ = true;
+  } else {
+    fill_table(memory_);
+    commit();
+    keep_copy();
+  }
+  set_hosts();
+  apply_changes();
+  log_.info("running",
+            {{"names", config_->names.size()}, {"generation", generation_}, {"resumed", resume ? "yes" : "no"}});
+  return std::nullopt;
+}
+
+// An exit code when there is no configuration to run on.
+std::optional<int> Checker::choose_configuration(const std::string& path, bool resume, const net::Message& hello) {
+  if (resume) {
+    const auto text = net::memory_to_text(hello.fds[0], Bundle::kMaxSize);
+    auto bundle = text ? Bundle::parse(*text) : tl::unexpected(text.error());
+    if (!bundle) {
+      log_.error("kept_configuration_lost", {{"reason", bundle.error().message}});
+      return 1;
+    }
+    bundle_ = std::move(*bundle);
+    config_ = bundle_.load().config;
+    return config_ ? std::nullopt : std::optional<int>(1);
+  }
+  auto loaded = load_from_disk(path);
+  report_mistakes(loaded);
+  if (!loaded.config) {
+    const auto copy = last_accepted(loaded.data_file_hint, path);
+    if (!copy) return 2;
+    bundle_ = *copy;
+    loaded = bundle_.load();
+    if (!loaded.config) return 2;
+    log_.error("bad_configuration", {{"file", path},
+                                     {"running_on", accepted_copy_path(loaded.data_file_hint)},
+                                     {"hint", "mend the file, then reload"}});
+  } else {
+    bundle_ = Bundle::of(path, loaded);
+  }
+  config_ = loaded.config;
+  return std::nullopt;
+}
+
+// Asks the keeper for sockets and memory. False: refused, with the reason; or told to stop, without one.
+bool Checker::prepare(const config::Config& wanted, Memory& out, std::string& why_not) {
+  const table::Plan plan = table_plan(wanted, generation_ + 1);
+  Prepare request;
+  request.addresses = listen_addresses(wanted);
+  request.workers = workers_;
+  request.names = static_cast<std::uint32_t>(wanted.names.size());
+  request.table_bytes = table::Writer::bytes_needed(plan);
+  request.counter_bytes = table::Counters::bytes_needed(workers_, request.names);
+  request.user = user_;
+  if (!keeper_.send(kPrepare, request.pack())) {
+    why_not = "the keeper does not answer";
+    return false;
+  }
+  const auto answer = wait_for(kPrepared, kRefused);
+  if (!answer) return false;
+  if (answer->type == kRefused) {
+    why_not = net::Unpacker(answer->body).text();
+    return false;
+  }
+  if (answer->fds.size() != 2) return false;
+  auto table_memory = net::Mapping::map(answer->fds[0], net::Mapping::Mode::kReadWrite);
+  auto counters_memory = net::Mapping::map(answer->fds[1], net::Mapping::Mode::kReadWrite);
+  if (!table_memory || !counters_memory) {
+    why_not = (!table_memory ? table_memory.error() : counters_memory.error()).message;
+    return false;
+  }
+  ++generation_;
+  out.table_memory = std::move(*table_memory);
+  out.counters_memory = std::move(*counters_memory);
+  out.writer.emplace(table::Writer::create(out.table_memory.bytes(), plan));
+  out.counters.emplace(out.counters_memory.bytes(), workers_, request.names);
+  out.names = host_names(wanted);
+  return true;
+}
+
+bool Checker::resume_memory(const net::Message& hello) {
+  auto table_memory = net::Mapping::map(hello.fds[1], net::Mapping::Mode::kReadWrite);
+  auto counters_memory = net::Mapping::map(hello.fds[2], net::Mapping::Mode::kReadWrite);
+  if (!table_memory || !counters_memory) return false;
+  auto writer = table::Writer::adopt(table_memory->bytes());
+  if (!writer) {
+    log_.error("table_refused", {{"reason", writer.error().message}});
+    return false;
+  }
+  memory_.table_memory = std::move(*table_memory);
+  memory_.counters_memory = std::move(*counters_memory);
+  memory_.writer.emplace(std::move(*writer));
+  memory_.names = host_names(*config_);
+  memory_.counters.emplace(memory_.counters_memory.bytes(), workers_, static_cast<std::uint32_t>(memory_.names.size()));
+  return true;
+}
+
+void Checker::open_store() {
+  store_.emplace(data_file_, log_);
+  for (const auto& row : store_->loaded().names) queries_before_[row.name] = row.queries;
+  // After the death of a predecessor the stored counts already hold what stands in the counters' memory.
+  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
+    auto& before = queries_before_[memory_.names[slot]];
+    before -= std::min(before, memory_.counters->name_total(slot));
+  }
+  store_->forget_others(memory_.names);
+}
+
+void Checker::start_engines() {
+  prober_.emplace(loop_, log_, probe::ProbeLimits{config_->max_probes_in_flight, config_->max_tls_handshakes},
+                  random_seed(),
+                  [this](health::CheckId check, const health::Observation& o) { on_observed(check, o); });
+  resolver_.emplace(
+      loop_, log_, [this](const std::string& host, const std::vector<IpAddress>& a) { on_resolved(host, a); },
+      [this](const std::string& host, std::string_view) { on_resolution_failed(host); });
+  find_upstreams();
+  resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
+}
+
+void Checker::find_upstreams() {
+  upstream_source_.reset();
+  if (!config_->nameservers.empty()) {
+    upstreams_ = config_->nameservers;
+    return;
+  }
+  upstream_source_.emplace(
+      loop_, log_, UpstreamSource::Paths{},
+      [this](const IpPort& server) {
+        const auto ours = listen_addresses(*config_);
+        return std::any_of(ours.begin(), ours.end(), [&](const auto& address) { return address.at == server; });
+      },
+      [this](const std::vector<IpPort>& list) { on_upstreams(list); });
+  // An empty file keeps the last list, also over a reload.
+  if (!upstream_source_->upstreams().empty()) upstreams_ = upstream_source_->upstreams();
+}
+
+void Checker::set_hosts() {
+  hosts_.clear();
+  for (const auto& name : config_->names) {
+    for (const auto& candidate : name.candidates) hosts_[{name.host, candidate.title}] = candidate.check.host;
+  }
+  std::vector<probe::Resolver::Host> hosts;
+  for (auto& host : directory_->hosts()) hosts.push_back({std::move(host.host), host.frequency});
+  resolver_->set_hosts(std::move(hosts));
+}
+
+void Checker::fill_table(Memory& memory) {
+  for (std::uint32_t slot = 0; slot < memory.names.size(); ++slot)
+    memory.writer->write(slot, directory_->content(slot));
+  memory.writer->set_upstreams(upstreams_);
+  memory.writer->beat(net::now());
+}
+
+void Checker::commit() {
+  const auto text = net::text_to_memory("har-configuration", bundle_.to_text());
+  if (!text) {
+    log_.error("configuration_not_kept", {{"reason", text.error().message}});
+    return;
+  }
+  keeper_.send(kCommit, net::Packer().number(generation_).body(), {text->get()});
+}
+
+void Checker::reload() {
+  auto loaded = load_from_disk(config_path_);
+  report_mistakes(loaded);
+  if (!loaded.config) {
+    log_.error("reload_refused", {{"reason", "mistakes in the file"},
+                                  {"mistakes", loaded.mistakes.size()},
+                                  {"running_on", "the configuration before"}});
+    return;
+  }
+  note_what_needs_a_restart(*loaded.config);
+  Memory fresh;
+  std::string why_not;
+  if (!prepare(*loaded.config, fresh, why_not)) {
+    if (!why_not.empty()) {
+      log_.error("reload_refused", {{"reason", why_not}, {"running_on", "the configuration before"}});
+    }
+    return;
+  }
+  fold_retired_counters();
+  config_ = loaded.config;
+  bundle_ = Bundle::of(config_path_, loaded);
+  log_.set_level(config_->log_level);
+  directory_->configure(config_, net::now());
+  find_upstreams();
+  fill_table(fresh);
+  commit();
+  adopted_.clear();
+  retired_ = std::move(memory_);
+  memory_ = std::move(fresh);
+  prober_->set_limits({config_->max_probes_in_flight, config_->max_tls_handshakes});
+  resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
+  set_hosts();
+  dirty_ = true;
+  apply_changes();
+  store_->forget_others(memory_.names);
+  keep_copy();
+  log_.info("reloaded", {{"names", config_->names.size()}, {"generation", generation_}});
+}
+
+void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
+  const auto note = [this](const char* key) { log_.warning("needs_restart", {{"key", key}}); };
+  if (wanted.workers != workers_) note("workers");
+  if (wanted.user != user_) note("user");
+  if (wanted.data_file != data_file_) note("data_file");
+  if (wanted.control_socket != control_socket_) note("control_socket");
+}
+
+void Checker::report_mistakes(const config::Loaded& loaded) const {
+  // As `hard --check` prints them: these lines are for the person who has just edited the file.
+  for (const auto& mistake : loaded.mistakes) fmt::print(stderr, "{}\n", mistake.to_string());
+  if (!loaded.mistakes.empty()) return;
+  for (const auto& warning : loaded.warnings) log_.warning("configuration", {{"at", warning.to_string()}});
+}
+
+// On a thread of its own: a disk that hangs must not keep the checks waiting.
+void Checker::keep_copy() const {
+  std::thread([bundle = bundle_, data_file = data_file_, log = log_] {
+    if (const auto kept = keep_accepted_copy(data_file, bundle); !kept) {
+      log.warning("accepted_copy_not_kept",
+                  {{"file", accepted_copy_path(data_file)}, {"reason", kept.error().message}});
+    }
+  }).detach();
+}
+
+std::optional<net::Message> Checker::wait_for(std::uint32_t type, std::uint32_t or_type) {
+  const Instant deadline = net::now() + std::chrono::milliseconds(kKeeperPatienceMs);
+  while (net::now() < deadline) {
+    net::Message message;
+    const auto status = keeper_.receive(message, 100);
+    if (status == net::Channel::Status::kClosed) return std::nullopt;
+    if (status == net::Channel::Status::kNothing) {
+      keeper_.send(kBeat, {}, {}, 0);
+      continue;
+    }
+    if (message.type == type || message.type == or_type) return message;
+    const bool stop = message.type == kStop;
+    postponed_.push_back(std::move(message));
+    if (stop) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace har::app

@@ -1,0 +1,98 @@
+#include "app/config_files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+
+#include "net/fd.h"
+
+namespace har::app {
+namespace {
+
+tl::unexpected<Error> errno_failure() { return failure(strerrordesc_np(errno)); }
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd) return errno_failure();
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0) return errno_failure();
+  if (S_ISDIR(status.st_mode)) return failure("Is a directory");
+  std::string text;
+  char buffer[65536];
+  for (;;) {
+    const auto got = read(fd.get(), buffer, sizeof buffer);
+    if (got < 0) return errno_failure();
+    if (got == 0) return text;
+    text.append(buffer, static_cast<std::size_t>(got));
+    if (text.size() > limit) return failure(fmt::format("larger than {} MiB", limit >> 20));
+  }
+}
+
+std::optional<std::string> environment(const std::string& variable) {
+  const char* value = std::getenv(variable.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+void check_ca_files(const std::string& path, config::Loaded& loaded) {
+  std::set<std::string> seen;
+  for (const auto& name : loaded.config->names) {
+    for (const auto& candidate : name.candidates) {
+      const std::string& file = candidate.check.ca_file;
+      if (file.empty() || !seen.insert(file).second || access(file.c_str(), R_OK) == 0) continue;
+      loaded.mistakes.push_back(
+          {path, candidate.line,
+           fmt::format("check_ca_file of candidate {}: {}: {}; a readable file of PEM certificates would be right",
+                       candidate.title, file, strerrordesc_np(errno))});
+    }
+  }
+  if (!loaded.mistakes.empty()) loaded.config.reset();
+}
+
+}  // namespace
+
+config::Loaded load_from_disk(const std::string& path) {
+  auto loaded = config::load(
+      path, [](const std::string& file) { return read_file(file, Bundle::kMaxSize / 2); }, environment);
+  if (loaded.config) check_ca_files(path, loaded);
+  return loaded;
+}
+
+std::string accepted_copy_path(const std::string& data_file) { return data_file + ".conf"; }
+
+Result<void> keep_accepted_copy(const std::string& data_file, const Bundle& bundle) {
+  const std::string path = accepted_copy_path(data_file);
+  const std::string text = bundle.to_text();
+  if (const auto old = read_file(path, Bundle::kMaxSize); old && *old == text) return {};
+  // Written whole beside it, then renamed: a reader finds the old copy or the new one, never a part.
+  const std::string draft = path + ".new";
+  const net::Fd fd(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
+  if (!fd) return errno_failure();
+  std::string_view left = text;
+  while (!left.empty()) {
+    const auto written = write(fd.get(), left.data(), left.size());
+    if (written <= 0) {
+      const auto why = errno_failure();
+      unlink(draft.c_str());
+      return why;
+    }
+    left.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (fsync(fd.get()) != 0 || rename(draft.c_str(), path.c_str()) != 0) return errno_failure();
+  return {};
+}
+
+std::optional<Bundle> last_accepted(const std::string& data_file, const std::string& main_path) {
+  const auto text = read_file(accepted_copy_path(data_file), Bundle::kMaxSize);
+  if (!text) return std::nullopt;
+  auto bundle = Bundle::parse(*text);
+  if (!bundle || bundle->main_path != main_path) return std::nullopt;
+  return std::move(*bundle);
+}
+
+}  // namespace har::app

@@ -1,0 +1,22 @@
+// The configuration from and to the disk: reading it, and the copy of the last accepted one beside data_file.
+// Thread: any; may wait for the disk.  Tested by: config_files_test.cc
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "app/bundle.h"
+#include "config/load.h"
+
+namespace har::app {
+
+// Reads FILE and what it includes, and checks what only the disk can tell (check_ca_file).
+config::Loaded load_from_disk(const std::string& path);
+
+// Where the copy of the last accepted configuration lies.
+std::string accepted_copy_path(const std::string& data_file);
+Result<void> keep_accepted_copy(const std::string& data_file, const Bundle& bundle);
+// The copy, if there is a whole one and it was made from `main_path`: another file's copy must not run in its place.
+std::optional<Bundle> last_accepted(const std::string& data_file, const std::string& main_path);
+
+}  // namespace har::app

@@ -1,0 +1,75 @@
+// hard: the daemon. This process becomes the keeper.
+#include <fmt/format.h>
+#include <getopt.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "app/keeper.h"
+#include "base/log.h"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: hard [FILE]           run in the foreground on FILE (/etc/har/har.conf)\n"
+    "       hard --check [FILE]   read FILE, report every mistake, and end\n"
+    "       hard --version\n";
+
+std::string program_folder() {
+  char path[PATH_MAX];
+  const auto size = readlink("/proc/self/exe", path, sizeof path);
+  const std::string whole(path, size > 0 ? static_cast<std::size_t>(size) : 0);
+  const auto slash = whole.rfind('/');
+  return slash == std::string::npos ? "." : whole.substr(0, slash);
+}
+
+std::string absolute(const std::string& path) {
+  if (path.starts_with('/')) return path;
+  char folder[PATH_MAX];
+  return getcwd(folder, sizeof folder) == nullptr ? path : fmt::format("{}/{}", folder, path);
+}
+
+int usage_error() {
+  std::fputs(kUsage, stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bool check = false;
+  const option options[] = {{"check", no_argument, nullptr, 'c'},
+                            {"version", no_argument, nullptr, 'v'},
+                            {"help", no_argument, nullptr, 'h'},
+                            {nullptr, 0, nullptr, 0}};
+  for (int choice = 0; (choice = getopt_long(argc, argv, "h", options, nullptr)) != -1;) {
+    switch (choice) {
+      case 'c':
+        check = true;
+        break;
+      case 'v':
+        fmt::print("hard {}\n", HAR_VERSION);
+        return 0;
+      case 'h':
+        std::fputs(kUsage, stdout);
+        return 0;
+      default:
+        return usage_error();
+    }
+  }
+  if (argc - optind > 1) return usage_error();
+  const std::string file = optind < argc ? argv[optind] : "/etc/har/har.conf";
+  const std::string folder = program_folder();
+  if (check) {
+    // Only the checker knows the configuration; this process stays small.
+    const std::string checker = folder + "/hard-checker";
+    execl(checker.c_str(), "hard-checker", "--check", file.c_str(), nullptr);
+    std::perror(checker.c_str());
+    return 1;
+  }
+  const har::Log log("keeper");
+  return har::app::run_keeper({absolute(file), folder}, log);
+}

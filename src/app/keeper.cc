@@ -1,0 +1,329 @@
+#include "app/keeper.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "app/child.h"
+#include "app/listen_set.h"
+#include "app/messages.h"
+#include "app/service_manager.h"
+#include "base/assert.h"
+#include "net/clock.h"
+#include "net/memory.h"
+
+namespace har::app {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Duration kBindPatience = std::chrono::seconds(2);  // after an abrupt end the kernel may hold a port a moment
+constexpr Duration kStopPatience = milliseconds(950);        // SIGTERM ends within a second
+constexpr Duration kSuspended = std::chrono::seconds(1);     // our own loop this late: the machine slept, not a child
+constexpr int kCrashesBeforeFirstCommit = 5;
+
+class Keeper {
+ public:
+  Keeper(const KeeperOptions& options, const Log& log)
+      : options_(options),
+        log_(log),
+        checker_("checker", options.program_folder + "/hard-checker", log),
+        answerer_("answerer", options.program_folder + "/hard-answerer", log) {}
+
+  int run();
+
+ private:
+  void take_signals();
+  void wait_for_events();
+  void serve_signal(int number);
+  void collect_children();
+  void checker_ended(int status, Instant now);
+  void start_what_is_due(Instant now);
+  void start_checker(Instant now);
+  void start_answerer(Instant now);
+  void read_channel(Child& child);
+  void handle(Child& child, net::Message& message);
+  void prepare(const net::Message& message);
+  void commit(net::Message& message);
+  void send_sockets();
+  void stop(int code);
+  Duration until_next_deadline(Instant now) const;
+  bool may_bind_again();
+
+  // fixed after construction
+  const KeeperOptions& options_;
+  const Log& log_;
+  net::Fd signals_;
+  // what outlives the children
+  Child checker_;
+  Child answerer_;
+  std::optional<ListenSet> active_;
+  net::Fd bundle_;  // the configuration text that active_ was made from
+  std::uint64_t generation_ = 0;
+  // while a new configuration is on its way
+  std::optional<ListenSet> pending_;
+  std::vector<ListenSet> retiring_;  // until the answerer serves the new one
+  Instant bind_until_{};
+  // the end
+  bool stopping_ = false;
+  Instant stop_deadline_ = kNever;
+  std::optional<int> exit_code_;
+  int early_crashes_ = 0;
+  bool ready_ = false;
+};
+
+int Keeper::run() {
+  take_signals();
+  const Instant start = net::now();
+  bind_until_ = start + kBindPatience;
+  start_checker(start);
+  start_answerer(start);
+  while (!(exit_code_ && !checker_.running() && !answerer_.running())) wait_for_events();
+  return *exit_code_;
+}
+
+void Keeper::take_signals() {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&wanted, number);
+  sigprocmask(SIG_BLOCK, &wanted, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  signals_ = net::Fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  HAR_ASSERT(signals_);
+}
+
+void Keeper::wait_for_events() {
+  const Instant before = net::now();
+  const Duration wait = until_next_deadline(before);
+  std::array<pollfd, 3> watched{pollfd{signals_.get(), POLLIN, 0}, pollfd{checker_.channel().fd(), POLLIN, 0},
+                                pollfd{answerer_.channel().fd(), POLLIN, 0}};
+  const auto wait_ms = std::chrono::ceil<milliseconds>(wait).count();
+  poll(watched.data(), watched.size(), static_cast<int>(wait_ms));
+  const Instant now = net::now();
+  if (now - before > wait + kSuspended) {
+    checker_.beat(now);
+    answerer_.beat(now);
+  }
+  signalfd_siginfo signal{};
+  while (read(signals_.get(), &signal, sizeof signal) == sizeof signal)
+    serve_signal(static_cast<int>(signal.ssi_signo));
+  read_channel(checker_);
+  read_channel(answerer_);
+  if (stopping_) {
+    if (now >= stop_deadline_) {
+      checker_.kill_now();
+      answerer_.kill_now();
+    }
+    return;
+  }
+  checker_.kill_if_silent(now);
+  answerer_.kill_if_silent(now);
+  start_what_is_due(now);
+}
+
+Duration Keeper::until_next_deadline(Instant now) const {
+  Instant next = now + std::chrono::seconds(1);
+  if (stopping_) next = std::min(next, std::max(now + milliseconds(5), stop_deadline_));
+  for (const Child* child : {&checker_, &answerer_}) {
+    if (!stopping_ && child->start_again_at()) next = std::min(next, *child->start_again_at());
+  }
+  return std::max(next - now, Duration{});
+}
+
+void Keeper::serve_signal(int number) {
+  switch (number) {
+    case SIGCHLD:
+      collect_children();
+      break;
+    case SIGHUP:
+      log_.info("reload_asked");
+      checker_.channel().send(kReload);
+      break;
+    default:
+      log_.info("stopping", {{"signal", number}});
+      stop(0);
+  }
+}
+
+void Keeper::collect_children() {
+  int status = 0;
+  for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
+    const Instant now = net::now();
+    for (Child* child : {&checker_, &answerer_}) {
+      if (child->pid() != pid) continue;
+      read_channel(*child);  // what it said before it ended
+      if (stopping_) {
+        child->ended(status, now);
+        child->do_not_start_again();
+      } else if (child == &checker_) {
+        checker_ended(status, now);
+      } else {
+        child->ended(status, now);
+      }
+    }
+  }
+}
+
+void Keeper::checker_ended(int status, Instant now) {
+  pending_.reset();
+  checker_.ended(status, now);
+  if (active_) return;  // the answers go on from the table; it is started again
+  // Nothing has ever been served: its reason is ours.
+  if (WIFEXITED(status)) {
+    const int code = WEXITSTATUS(status);
+    if (code == 127) log_.error("cannot_start", {{"program", options_.program_folder + "/hard-checker"}});
+    stop(code == 2 ? 2 : 1);
+  } else if (++early_crashes_ >= kCrashesBeforeFirstCommit) {
+    stop(1);
+  }
+}
+
+void Keeper::start_what_is_due(Instant now) {
+  if (checker_.start_again_at() && now >= *checker_.start_again_at()) start_checker(now);
+  if (answerer_.start_again_at() && now >= *answerer_.start_again_at()) start_answerer(now);
+}
+
+void Keeper::start_checker(Instant now) {
+  if (const auto started = checker_.start(now); !started) {
+    log_.error("cannot_start", {{"process", "checker"}, {"reason", started.error().message}});
+    return stop(1);
+  }
+  net::Packer hello;
+  hello.number(active_ ? 1 : 0).text(options_.config_path).number(generation_);
+  if (active_) {
+    checker_.channel().send(kHello, hello.body(), {bundle_.get(), active_->table.get(), active_->counters.get()});
+  } else {
+    checker_.channel().send(kHello, hello.body());
+  }
+}
+
+void Keeper::start_answerer(Instant now) {
+  if (const auto started = answerer_.start(now); !started) {
+    log_.error("cannot_start", {{"process", "answerer"}, {"reason", started.error().message}});
+    return stop(1);
+  }
+  if (active_) send_sockets();
+}
+
+void Keeper::read_channel(Child& child) {
+  net::Message message;
+  // Bounded: a child that floods us must not keep the keeper from its other duties.
+  for (int i = 0; i < 100 && child.channel(); ++i) {
+    const auto status = child.channel().receive(message, 0);
+    if (status == net::Channel::Status::kNothing) return;
+    if (status == net::Channel::Status::kClosed) {
+      child.channel().close();  // it is ending: SIGCHLD follows
+      return;
+    }
+    handle(child, message);
+  }
+}
+
+void Keeper::handle(Child& child, net::Message& message) {
+  const bool from_checker = &child == &checker_;
+  switch (message.type) {
+    case kBeat:
+      child.beat(net::now());
+      return;
+    case kPrepare:
+      if (from_checker) prepare(message);
+      return;
+    case kCommit:
+      if (from_checker) commit(message);
+      return;
+    case kReady:
+      if (from_checker && !ready_) {
+        ready_ = true;
+        log_.info("ready");
+        tell_service_manager("READY=1");
+      }
+      return;
+    case kServing:
+      if (!from_checker) {
+        net::Unpacker fields(message.body);
+        if (fields.number() != generation_) return;  // of an older one; the answer to the newest follows
+        retiring_.clear();
+        checker_.channel().send(kCommitted, net::Packer().number(generation_).body());
+      }
+      return;
+    default:
+      log_.error("unknown_message", {{"process", child.role()}, {"type", message.type}});
+  }
+}
+
+void Keeper::prepare(const net::Message& message) {
+  Prepare wanted;
+  if (!Prepare::unpack(message.body, wanted)) {
+    checker_.channel().send(kRefused, net::Packer().text("malformed request").body());
+    return;
+  }
+  auto set = make_listen_set(wanted, active_ ? &*active_ : nullptr, log_, [this] { return may_bind_again(); });
+  if (!set) {
+    checker_.channel().send(kRefused, net::Packer().text(set.error().message).body());
+    return;
+  }
+  pending_ = std::move(*set);
+  checker_.channel().send(kPrepared, {}, {pending_->table.get(), pending_->counters.get()});
+}
+
+// Only at the start, when nobody waits for the keeper: the port of a daemon that has just died.
+bool Keeper::may_bind_again() {
+  if (active_ || net::now() >= bind_until_) return false;
+  pollfd waiting{signals_.get(), POLLIN, 0};
+  return poll(&waiting, 1, 50) == 0;  // a signal ends the waiting
+}
+
+void Keeper::commit(net::Message& message) {
+  net::Unpacker fields(message.body);
+  const std::uint64_t generation = fields.number();
+  if (!pending_ || !fields.ok() || message.fds.size() != 1) {
+    log_.error("unexpected_commit");
+    return;
+  }
+  if (active_) retiring_.push_back(std::move(*active_));
+  active_ = std::move(pending_);
+  pending_.reset();
+  bundle_ = std::move(message.fds.front());
+  generation_ = generation;
+  if (answerer_.running()) send_sockets();
+}
+
+void Keeper::send_sockets() {
+  const auto read_only = net::reopen_read_only(active_->table);
+  if (!read_only) log_.warning("table_not_read_only", {{"reason", read_only.error().message}});
+  for (const auto& bound : active_->bound) {
+    std::vector<int> fds;
+    for (const net::Fd& udp : bound->udp) fds.push_back(udp.get());
+    fds.push_back(bound->tcp.get());
+    answerer_.channel().send(kSockets, {}, fds);
+  }
+  answerer_.channel().send(
+      kServe,
+      net::Packer().number(generation_).number(active_->workers).number(active_->names).text(active_->user).body(),
+      {read_only ? read_only->get() : active_->table.get(), active_->counters.get()});
+}
+
+void Keeper::stop(int code) {
+  if (stopping_) return;
+  stopping_ = true;
+  exit_code_ = code;
+  stop_deadline_ = net::now() + kStopPatience;
+  tell_service_manager("STOPPING=1");
+  checker_.do_not_start_again();
+  answerer_.do_not_start_again();
+  for (Child* child : {&checker_, &answerer_}) {
+    if (child->running() && !child->channel().send(kStop)) child->kill_now();
+  }
+}
+
+}  // namespace
+
+int run_keeper(const KeeperOptions& options, const Log& log) { return Keeper(options, log).run(); }
+
+}  // namespace har::app

@@ -1,0 +1,131 @@
+#include "app/upstream_source.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <limits.h>
+#include <net/if.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "config/resolv_conf.h"
+
+namespace har::app {
+namespace {
+
+constexpr Duration kSettle = std::chrono::milliseconds(20);
+constexpr Duration kPoll = std::chrono::seconds(5);
+
+std::vector<IpPort> read_list(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return config::parse_resolv_conf(text.str(), [](const std::string& name) { return if_nametoindex(name.c_str()); });
+}
+
+// systemd-resolved's own listeners: what stands behind them is asked instead.
+bool is_local_stub(const IpPort& server) {
+  const auto& b = server.ip.bytes;
+  return server.ip.family == Family::kV4 && b[0] == 127 && b[1] == 0 && b[2] == 0 && (b[3] == 53 || b[3] == 54);
+}
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string real_path(const std::string& path) {
+  char target[PATH_MAX];
+  return realpath(path.c_str(), target) == nullptr ? path : target;
+}
+
+}  // namespace
+
+UpstreamSource::UpstreamSource(net::Loop& loop, const Log& log, Paths paths, IsUs is_us, Changed changed)
+    : loop_(loop),
+      log_(log),
+      paths_(std::move(paths)),
+      is_us_(std::move(is_us)),
+      changed_(std::move(changed)),
+      settle_(loop, [this] { on_event(); }),
+      poll_(loop, [this] {
+        if (signature() != signature_) on_event();
+        poll_.set(kPoll);
+      }) {
+  watch();
+  look();
+  poll_.set(kPoll);
+}
+
+void UpstreamSource::look() {
+  signature_ = signature();
+  std::vector<IpPort> found = read_list(paths_.resolv_conf);
+  if (found.empty()) return;  // absent, empty or cut: somebody is writing it, or the network is away
+  const bool only_stub =
+      std::all_of(found.begin(), found.end(), [this](const IpPort& s) { return is_local_stub(s) || is_us_(s); });
+  if (only_stub) {
+    auto behind = read_list(paths_.behind_stub);
+    std::erase_if(behind, is_us_);
+    if (!behind.empty()) found = std::move(behind);
+  }
+  const bool named_us = std::erase_if(found, is_us_) > 0;
+  if (found.empty()) {
+    if (!only_us_logged_) {
+      log_.warning("no_upstream",
+                   {{"file", paths_.resolv_conf}, {"reason", named_us ? "it names only us" : "it names none"}});
+    }
+    only_us_logged_ = true;
+    return;  // the last list may still be right: the operator has just put us into resolv.conf
+  }
+  only_us_logged_ = false;
+  upstreams_ = std::move(found);
+}
+
+void UpstreamSource::watch() {
+  inotify_watch_.reset();
+  inotify_ = net::Fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!inotify_) return;  // the poll still looks
+  const std::set<std::string> folders{folder_of(paths_.resolv_conf), folder_of(real_path(paths_.resolv_conf)),
+                                      folder_of(paths_.behind_stub)};
+  for (const std::string& folder : folders) {
+    inotify_add_watch(inotify_.get(), folder.c_str(),
+                      IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
+                          IN_MOVE_SELF | IN_MODIFY | IN_ONLYDIR);
+  }
+  inotify_watch_ = std::make_unique<net::Watch>(loop_, inotify_.get(), net::Watch::kRead, [this](net::Watch::Interest) {
+    alignas(inotify_event) char events[4096];
+    while (read(inotify_.get(), events, sizeof events) > 0) {
+    }
+    if (signature() != signature_ && !settle_.is_set()) settle_.set(kSettle);
+  });
+}
+
+void UpstreamSource::on_event() {
+  const auto before = upstreams_;
+  watch();  // a symlink may point elsewhere now
+  look();
+  if (upstreams_ != before) changed_(upstreams_);
+}
+
+std::string UpstreamSource::signature() const {
+  std::string out;
+  for (const std::string& path : {paths_.resolv_conf, paths_.behind_stub}) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) == 0) {
+      out += fmt::format("{} {} {}.{:09} {} ", status.st_dev, status.st_ino, status.st_mtim.tv_sec,
+                         status.st_mtim.tv_nsec, status.st_size);
+    } else {
+      out += "- ";
+    }
+    out += real_path(path) + "\n";
+  }
+  return out;
+}
+
+}  // namespace har::app

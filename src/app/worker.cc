@@ -1,0 +1,302 @@
+#include "app/worker.h"
+
+#include <sys/random.h>
+
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "answer/answer.h"
+#include "dns/types.h"
+#include "forward/forwarder.h"
+#include "front/tcp_front.h"
+#include "front/udp_front.h"
+#include "net/clock.h"
+#include "net/loop.h"
+#include "net/mailbox.h"
+#include "net/sockaddr.h"
+
+namespace har::app {
+namespace {
+
+using answer::Transport;
+using std::chrono::milliseconds;
+using table::Cell;
+
+constexpr Duration kBeatInterval = milliseconds(500);
+constexpr Duration kDrainLook = milliseconds(2);
+constexpr std::size_t kReplyRoom = 4096;
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    seed = static_cast<std::uint64_t>(net::now().time_since_epoch().count());
+  return seed;
+}
+
+Transport transport_of(const net::Asker& asker) {
+  return asker.kind == net::Asker::Kind::kUdp ? Transport::kUdp : Transport::kTcp;
+}
+
+}  // namespace
+
+struct Worker::Impl {
+  struct Assign {
+    Assignment assignment;
+    std::function<void()> serving_now;
+  };
+  struct Looping {
+    IpPort upstream;
+  };
+  struct Stop {
+    Duration grace;
+    std::function<void()> done;
+  };
+  using Order = std::variant<Assign, Looping, Stop>;
+
+  Impl(std::uint32_t worker_index, const Shared& among_workers)
+      : index(worker_index),
+        shared(among_workers),
+        forwarder(loop, forward_options(),
+                  [this](forward::Ending ending, const net::Asker& asker, std::uint32_t tag,
+                         std::span<const std::uint8_t> query,
+                         std::span<const std::uint8_t> reply) { forwarded(ending, asker, tag, query, reply); }),
+        udp(loop, [this](std::span<const std::uint8_t> packet, const net::Asker& asker,
+                         std::span<std::uint8_t> out) { return on_udp(packet, asker, out); }),
+        tcp(
+            loop, {}, [this](const IpAddress& client) { return admits(client); },
+            [this](std::span<const std::uint8_t> message, const net::Asker& asker, std::span<std::uint8_t> out) {
+              return on_tcp(message, asker, out);
+            }),
+        beat(loop, [this] { on_beat(); }),
+        drain(loop, [this] { on_drain(); }),
+        orders(loop, [this](Order order) { std::visit([this](auto& o) { obey(o); }, order); }) {
+    forwarder.loop_found = [this](const IpPort& upstream) { shared.upstream_looping(upstream); };
+    forwarder.health_changed = [this](const IpPort& upstream, bool alive) {
+      shared.log->warning(alive ? "upstream_alive" : "upstream_dead",
+                          {{"upstream", upstream.to_string()}, {"worker", index}});
+    };
+    forwarder.backlog = [this](const net::Asker& asker) { return tcp.backlog(asker); };
+    on_beat();
+  }
+
+  forward::Options forward_options() const {
+    forward::Options options;
+    options.loop_secret = shared.loop_secret;
+    return options;
+  }
+
+  // ---- a query
+
+  std::size_t on_udp(std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
+    count(Cell::kUdpQueries);
+    if (!serving->table.allows(asker.address.to_ip_port().ip)) {
+      count(Cell::kRefusedClient);
+      return 0;
+    }
+    return decide(packet, asker, out);
+  }
+
+  front::TcpFront::Answer on_tcp(std::span<const std::uint8_t> message, const net::Asker& asker,
+                                 std::span<std::uint8_t> out) {
+    using Outcome = front::TcpFront::Outcome;
+    count(Cell::kTcpQueries);
+    later = false;
+    const std::size_t size = decide(message, asker, out);
+    if (later) return {Outcome::kLater, 0};
+    return size > 0 ? front::TcpFront::Answer{Outcome::kReply, size} : front::TcpFront::Answer{Outcome::kDrop, 0};
+  }
+
+  bool admits(const IpAddress& client) {
+    count(Cell::kTcpConnections);
+    const bool allowed = serving->table.allows(client);
+    if (!allowed) count(Cell::kRefusedClient);
+    return allowed;
+  }
+
+  // Returns the size of an immediate reply. Zero: nothing, or, with `later` set, the forwarder's reply will follow.
+  std::size_t decide(std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
+    const auto decision = answer::decide(packet, transport_of(asker), serving->table, *turns, net::now(), out);
+    switch (decision.verdict) {
+      case answer::Verdict::kReply:
+        if (decision.formerr) {
+          count(Cell::kFormErr);
+        } else {
+          count(Cell::kAnswered);
+          if (decision.slot != table::kNoSlot) counters->name(index, decision.slot).add();
+        }
+        return decision.reply_size;
+      case answer::Verdict::kForward:
+        break;
+      case answer::Verdict::kDrop:
+        count(Cell::kDropped);
+        return 0;
+    }
+    if (forwarder.is_own_loop_query(packet)) {
+      count(Cell::kDropped);
+      return 0;
+    }
+    follow_upstreams();
+    count(Cell::kForwarded);
+    later = true;
+    forwarder.ask(packet, asker, static_cast<std::uint32_t>(decision.rule), decision.zone_transfer);
+    return 0;
+  }
+
+  // ---- its way back
+
+  void forwarded(forward::Ending ending, const net::Asker& asker, std::uint32_t tag,
+                 std::span<const std::uint8_t> query, std::span<const std::uint8_t> reply) {
+    using forward::Ending;
+    switch (ending) {
+      case Ending::kReply: {
+        const std::size_t size =
+            answer::finish(static_cast<answer::Rule>(tag), query, transport_of(asker), reply, reply_room);
+        return give(asker, size > 0 ? std::span<const std::uint8_t>(reply_room.data(), size) : reply, true);
+      }
+      case Ending::kMore:
+        return give(asker, reply, false);
+      case Ending::kBroken:
+        return tcp.abandon(asker);
+      case Ending::kNoUpstream:
+        count(Cell::kServfailNoUpstream);
+        return give_servfail(asker, query, stopping ? answer::Failure::kNotReady : answer::Failure::kNoUpstream);
+      case Ending::kOverload:
+        count(Cell::kServfailOverload);
+        return give_servfail(asker, query, answer::Failure::kOverload);
+    }
+  }
+
+  void give_servfail(const net::Asker& asker, std::span<const std::uint8_t> query, answer::Failure why) {
+    const std::size_t size = answer::servfail(query, transport_of(asker), why, reply_room);
+    give(asker, {reply_room.data(), size}, true);
+  }
+
+  void give(const net::Asker& asker, std::span<const std::uint8_t> reply, bool last) {
+    if (asker.kind == net::Asker::Kind::kUdp) {
+      udp.send(asker, reply);
+    } else {
+      tcp.send(asker, reply, last);
+    }
+  }
+
+  // ---- orders from the main thread
+
+  void obey(Assign& order) {
+    serving = std::move(order.assignment.serving);
+    counters.emplace(serving->counters);
+    turns.emplace(random_seed(), serving->table.slot_count());
+    const table::Limits& limits = serving->table.limits();
+    auto options = forward_options();
+    options.resolver_timeout = Duration(limits.resolver_timeout_ns);
+    options.max_in_flight = limits.max_in_flight;
+    forwarder.set_options(options);
+    tcp.set_limits({.idle_timeout = Duration(limits.tcp_idle_timeout_ns),
+                    .max_connections = limits.tcp_max_connections,
+                    .max_in_flight = limits.tcp_max_in_flight});
+    upstreams_version.reset();
+    follow_upstreams();
+    udp.serve(std::move(order.assignment.udp));
+    tcp.serve(std::move(order.assignment.tcp));
+    order.serving_now();
+  }
+
+  void obey(Looping& order) { forwarder.mark_looping(order.upstream); }
+
+  void obey(Stop& order) {
+    stopping = true;
+    stop_done = std::move(order.done);
+    stop_deadline = net::now() + order.grace;
+    on_drain();
+  }
+
+  // ---- time
+
+  void on_beat() {
+    last_beat.store(net::now().time_since_epoch().count(), std::memory_order_relaxed);
+    if (serving) {
+      follow_upstreams();
+      publish_stats();
+    }
+    beat.set(kBeatInterval);
+  }
+
+  void on_drain() {
+    const bool time_is_up = net::now() >= stop_deadline;
+    if (time_is_up) forwarder.end_all();
+    // One more turn of the loop after the last reply, so that TCP replies leave their buffers.
+    if (!time_is_up && (forwarder.in_flight() > 0 || !drained_once)) {
+      drained_once = forwarder.in_flight() == 0;
+      drain.set(kDrainLook);
+      return;
+    }
+    loop.stop();
+    stop_done();
+  }
+
+  // The upstream list lives in the table and may change without a new table. One relaxed load to look.
+  void follow_upstreams() {
+    const std::uint32_t version = serving->table.upstreams_version();
+    if (upstreams_version == version) return;
+    upstreams_version = version;
+    forwarder.set_upstreams(serving->table.upstreams());
+  }
+
+  void publish_stats() {
+    const forward::Stats& now = forwarder.stats();
+    count(Cell::kUpstreamReplies, now.replies - published.replies);
+    count(Cell::kUpstreamTimeouts, now.timeouts - published.timeouts);
+    count(Cell::kUpstreamSpoofs, now.rejected - published.rejected);
+    published = now;
+  }
+
+  void count(Cell cell, std::uint64_t n = 1) { counters->cell(index, cell).add(n); }
+
+  // fixed after construction
+  const std::uint32_t index;
+  const Shared& shared;
+  // owned by the worker's thread
+  net::Loop loop;
+  std::shared_ptr<const Serving> serving;   // set before the fronts get their first socket
+  std::optional<table::Counters> counters;  // its own cells in `serving`'s region
+  std::optional<answer::Turns> turns;
+  std::optional<std::uint32_t> upstreams_version;
+  std::array<std::uint8_t, kReplyRoom> reply_room{};
+  forward::Stats published;
+  bool later = false;
+  bool stopping = false;
+  bool drained_once = false;
+  std::function<void()> stop_done;
+  Instant stop_deadline = kNever;
+  forward::Forwarder forwarder;
+  front::UdpFront udp;
+  front::TcpFront tcp;
+  net::Timer beat;
+  net::Timer drain;
+  // from any thread
+  std::atomic<std::int64_t> last_beat{0};
+  net::Mailbox<Order> orders;
+  std::thread thread;
+};
+
+Worker::Worker(std::uint32_t index, const Shared& shared) : impl_(std::make_unique<Impl>(index, shared)) {
+  impl_->thread = std::thread([this] { impl_->loop.run(); });
+}
+
+Worker::~Worker() {
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+void Worker::assign(Assignment assignment, std::function<void()> serving_now) {
+  impl_->orders.post(Impl::Assign{std::move(assignment), std::move(serving_now)});
+}
+
+void Worker::upstream_is_looping(const IpPort& upstream) { impl_->orders.post(Impl::Looping{upstream}); }
+
+void Worker::stop(Duration grace, std::function<void()> done) {
+  impl_->orders.post(Impl::Stop{grace, std::move(done)});
+}
+
+Instant Worker::last_beat() const { return Instant(Duration(impl_->last_beat.load(std::memory_order_relaxed))); }
+
+}  // namespace har::app
