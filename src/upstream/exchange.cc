@@ -33,7 +33,10 @@ Step Exchange::ask(Place place, Choice& choice, const Limits& limits, Instant no
   refused_ &= ~only(place);
   wanted_ &= ~only(place);
   choice.sent(place, limits.try_timeout, start_ + sent);
-  next_at_ = now + choice.patience(place);
+  // Several that are asked in one moment: the least patience of them decides when the next follows.
+  const bool together = attempt > 0 && attempts_[attempt - 1].sent == sent;
+  const Instant patience_ends = now + choice.patience(place);
+  next_at_ = together ? std::min(next_at_, patience_ends) : patience_ends;
   return Step{Do::kAsk, place, attempt, {}};
 }
 
