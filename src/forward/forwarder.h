@@ -3,6 +3,8 @@
 // Thread: one worker.  Tested by: forwarder_test.cc
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +23,13 @@ struct Options {
   Duration total_timeout = std::chrono::seconds(2);
   std::uint32_t max_in_flight = 16'384;
   std::uint32_t sockets_per_upstream = 64;
+  Duration tcp_idle_timeout = std::chrono::seconds(10);  // a kept connection to an upstream
+  Duration transfer_idle_timeout =
+      std::chrono::seconds(30);  // nothing of a zone transfer came, or the client took nothing
+  std::uint32_t max_transfers = 64;
+  // The key of the loop queries' names. The same for all workers of a daemon: a loop query may come back to another
+  // worker than its sender. All zero: the forwarder makes one of its own.
+  std::array<std::uint8_t, 16> loop_secret{};
 };
 
 // How a forwarded query ended.
@@ -53,14 +62,24 @@ class Forwarder {
   void set_options(Options options);
 
   // Forwards `query` (header at least) over UDP or TCP as the asker came. `transfer`: AXFR/IXFR over TCP, relayed on a
-  // connection of its own. No allocation for queries up to 512 octets.
+  // connection of its own. No allocation on the ordinary path (queries up to 512 octets; a socket is renewed without
+  // any; memory grows with the peak of queries in flight and is kept). `done` may be called from inside.
   void ask(std::span<const std::uint8_t> query, const net::Asker& asker, std::uint32_t tag, bool transfer);
 
   // Loop detection: true when `query` is one of our own loop queries that came back to us as a client's query.
   // The caller drops it; the upstream it came through is not used any more and `loop_found` says so once.
   bool is_own_loop_query(std::span<const std::uint8_t> query);
   std::function<void(const IpPort& upstream)> loop_found;
-  std::function<void(const IpPort& upstream, bool alive)> health_changed;  // for the log: once a change
+  // Another worker found that this upstream leads back to us. Does not call loop_found.
+  void mark_looping(const IpPort& upstream);
+
+  // For the log: once a change. UDP and TCP health are apart.
+  std::function<void(const IpPort& upstream, bool alive)> health_changed;      // over UDP
+  std::function<void(const IpPort& upstream, bool alive)> tcp_health_changed;  // over TCP
+
+  // How many octets wait for this client (TcpFront::backlog): a zone transfer's source pauses beyond 256 KiB.
+  // Without it nothing pauses.
+  std::function<std::size_t(const net::Asker& asker)> backlog;
 
   // Ends every query in flight with kNoUpstream (the daemon is about to end).
   void end_all();
