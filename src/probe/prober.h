@@ -9,13 +9,9 @@
 #include "base/log.h"
 #include "health/directory.h"
 #include "net/loop.h"
+#include "probe/limits.h"
 
 namespace har::probe {
-
-struct ProbeLimits {
-  std::uint32_t in_flight = 2'000;
-  std::uint32_t tls_handshakes = 64;
-};
 
 class Prober {
  public:
@@ -33,7 +29,9 @@ class Prober {
 
   std::size_t in_flight() const;
   double stretch() const;  // 1.0: every schedule is kept; 2.0: all intervals are twice as long
-  struct Stats { std::uint64_t started = 0, late = 0, discarded = 0; };
+  struct Stats {
+    std::uint64_t started = 0, late = 0, discarded = 0;
+  };
   Stats stats() const;
 
  private:

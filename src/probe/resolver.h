@@ -14,7 +14,9 @@
 
 namespace har::probe {
 
-struct ResolverStats { std::uint64_t successes = 0, timeouts = 0, errors = 0; };
+struct ResolverStats {
+  std::uint64_t successes = 0, timeouts = 0, errors = 0;
+};
 
 class Resolver {
  public:
@@ -27,7 +29,10 @@ class Resolver {
   ~Resolver();
 
   void set_upstreams(std::vector<IpPort> upstreams, Duration resolver_timeout);  // asks all that failed again at once
-  struct Host { std::string host; Duration frequency; };
+  struct Host {
+    std::string host;
+    Duration frequency;
+  };
   void set_hosts(std::vector<Host> hosts);  // new ones are asked at once; what stays keeps its timers
   ResolverStats stats(const std::string& host) const;
 

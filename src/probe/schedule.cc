@@ -1,0 +1,245 @@
+#include "probe/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/assert.h"
+
+namespace har::probe {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kAfterRefusal = milliseconds(100);
+constexpr Duration kPatienceWithTheDown = seconds(60);
+constexpr double kJitter = 0.1;
+
+// First probes: 10,000 a second. Fast enough for the first round, slow enough that replies are read in between.
+constexpr Duration kSlot = milliseconds(10);
+constexpr std::uint32_t kFirstProbesPerSlot = 100;
+
+// Stretching. While probes are late, what is started is all that can be; demand over that is the factor, and a little
+// more to catch up. One late period alone (a stall of the loop) is no overload. Afterwards it falls slowly.
+constexpr Duration kReview = milliseconds(500);
+constexpr Duration kRateMemory = seconds(4);  // timeouts end in bursts, and so do starts when the limit holds
+constexpr double kCatchUp = 1.05;
+constexpr double kMostGrowth = 2;
+constexpr double kDecay = 0.97;
+constexpr double kMostStretch = 1'000;
+constexpr std::int64_t kMillionSeconds = 1'000'000'000'000'000;  // in nanoseconds
+
+Duration scaled(Duration interval, double factor) {
+  return Duration(static_cast<Duration::rep>(static_cast<double>(interval.count()) * factor));
+}
+
+}  // namespace
+
+Rhythm Rhythm::of(const config::Check& check) {
+  return {.frequency = check.frequency,
+          .frequency_changing = std::min(check.frequency_changing, check.frequency),
+          .frequency_down = check.frequency_down,
+          .tls = check.method == config::CheckMethod::kHttps};
+}
+
+Schedule::Schedule(ProbeLimits limits, std::uint64_t seed)
+    : limits_(limits), random_(static_cast<std::minstd_rand::result_type>(seed ^ (seed >> 32))) {}
+
+double Schedule::random() { return std::uniform_real_distribution<double>(0, 1)(random_); }
+
+void Schedule::add(health::CheckId id, const Rhythm& rhythm, const health::Pace& pace, Instant now) {
+  if (slot_ < now) {
+    slot_ = now;
+    slot_used_ = 0;
+  } else if (slot_used_ == kFirstProbesPerSlot) {
+    slot_ += kSlot;
+    slot_used_ = 0;
+  }
+  ++slot_used_;
+  const auto [at, is_new] = entries_.try_emplace(id);
+  HAR_ASSERT(is_new);
+  at->second.rhythm = rhythm;
+  at->second.pace = pace;
+  at->second.forced = slot_;
+  reckon_demand(at->second);
+  place(id, at->second);
+}
+
+void Schedule::remove(health::CheckId id) {
+  const auto at = entries_.find(id);
+  if (at == entries_.end()) return;
+  unplace(id, at->second);
+  in_flight_ -= at->second.in_flight;
+  demand_ -= at->second.rate;
+  entries_.erase(at);
+}
+
+void Schedule::repace(health::CheckId id, const health::Pace& pace) {
+  const auto at = entries_.find(id);
+  if (at == entries_.end()) return;
+  if (pace.down_since != at->second.pace.down_since) at->second.backed_off = {};
+  at->second.pace = pace;
+  reckon_demand(at->second);
+  place(id, at->second);
+}
+
+void Schedule::check_now(health::CheckId id, Instant now) {
+  const auto at = entries_.find(id);
+  if (at == entries_.end()) return;
+  at->second.forced = std::min(now, at->second.forced.value_or(now));
+  place(id, at->second);
+}
+
+Duration Schedule::stretched(Duration interval) const { return scaled(interval, stretch_); }
+
+Instant Schedule::due_of(const Entry& entry) const {
+  if (entry.forced) return *entry.forced;
+  const Instant start = *entry.last_start;  // an entry without a start has been forced since add()
+  const Rhythm& rhythm = entry.rhythm;
+  // Of an endpoint that is known to be down silence is what was expected: no reason to hurry.
+  if (entry.newest_unanswered && !entry.pace.down_since) {
+    const Duration doubt = std::max(rhythm.frequency_changing, 4 * entry.pace.rtt);
+    return start + stretched(std::min(doubt, entry.regular));
+  }
+  if (entry.pace.disagrees) {
+    const Duration again =
+        entry.pace.refused ? std::min(kAfterRefusal, rhythm.frequency_changing) : rhythm.frequency_changing;
+    return start + stretched(again);
+  }
+  return start + stretched(entry.regular);
+}
+
+void Schedule::place(health::CheckId id, Entry& entry) {
+  unplace(id, entry);
+  if (entry.in_flight >= std::max(1U, entry.pace.fall)) return;  // ended() places it again
+  entry.due = due_of(entry);
+  queue_.emplace(entry.due, id);
+  entry.place = Entry::Place::kQueue;
+}
+
+void Schedule::unplace(health::CheckId id, Entry& entry) {
+  if (entry.place == Entry::Place::kQueue) queue_.erase({entry.due, id});
+  if (entry.place == Entry::Place::kTls) tls_queue_.erase({entry.due, id});
+  entry.place = Entry::Place::kNone;
+}
+
+std::optional<Schedule::Start> Schedule::take_due(Instant now) {
+  review(now);
+  if (in_flight_ >= limits_.in_flight) return std::nullopt;
+  const bool tls_allowed = handshakes_ < limits_.tls_handshakes;
+  // What may not start for want of a handshake steps aside, so that it does not hold up the others.
+  while (!tls_allowed && !queue_.empty() && queue_.begin()->first <= now) {
+    const health::CheckId id = queue_.begin()->second;
+    Entry& entry = entries_.at(id);
+    if (!entry.rhythm.tls) break;
+    tls_queue_.insert(queue_.extract(queue_.begin()));
+    entry.place = Entry::Place::kTls;
+  }
+  const bool has_tls = tls_allowed && !tls_queue_.empty();
+  const bool has_other = !queue_.empty() && queue_.begin()->first <= now;
+  if (!has_tls && !has_other) return std::nullopt;
+  const bool take_tls = has_tls && (!has_other || *tls_queue_.begin() < *queue_.begin());
+  const health::CheckId id = (take_tls ? tls_queue_ : queue_).begin()->second;
+  Entry& entry = entries_.at(id);
+  start(id, entry, now);
+  return Start{.id = id, .serial = entry.serial};
+}
+
+void Schedule::start(health::CheckId id, Entry& entry, Instant now) {
+  const bool first = !entry.last_start;
+  const Duration lag = now - entry.due;
+  // First probes are as many as the configuration has checks; how long they take says nothing of the schedule.
+  if (!first) {
+    ++started_since_;
+    worst_lag_ = std::max(worst_lag_, lag);
+    if (lag > kTolerated) ++late_;
+  }
+  const Rhythm& rhythm = entry.rhythm;
+  Duration interval = rhythm.frequency;
+  if (entry.pace.down_since && !entry.pace.disagrees && now - *entry.pace.down_since >= kPatienceWithTheDown) {
+    const Duration longest = std::max(rhythm.frequency, rhythm.frequency_down);
+    entry.backed_off = std::min(longest, 2 * std::max(entry.backed_off, rhythm.frequency));
+    reckon_demand(entry);
+  }
+  if (entry.pace.down_since) interval = std::max(interval, entry.backed_off);
+  entry.regular = first ? rhythm.frequency_changing + scaled(interval - rhythm.frequency_changing, random())
+                        : scaled(interval, 1 - kJitter * random());
+  entry.last_start = now;
+  entry.forced.reset();
+  entry.newest_unanswered = true;
+  ++entry.serial;
+  ++entry.in_flight;
+  ++in_flight_;
+  ++started_;
+  if (rhythm.tls) ++handshakes_;
+  place(id, entry);
+}
+
+Instant Schedule::next_due() const {
+  if (in_flight_ >= limits_.in_flight) return kNever;
+  if (!tls_queue_.empty() && handshakes_ < limits_.tls_handshakes) return tls_queue_.begin()->first;
+  return queue_.empty() ? kNever : queue_.begin()->first;
+}
+
+void Schedule::ended(health::CheckId id, std::uint32_t serial) {
+  const auto at = entries_.find(id);
+  if (at == entries_.end()) return;
+  Entry& entry = at->second;
+  HAR_ASSERT(entry.in_flight > 0);
+  --entry.in_flight;
+  --in_flight_;
+  if (serial == entry.serial) entry.newest_unanswered = false;
+  place(id, entry);
+}
+
+void Schedule::ask_again(health::CheckId id, std::uint32_t serial, Instant now, bool at_once) {
+  const auto at = entries_.find(id);
+  if (at == entries_.end()) return;
+  const Instant when = at_once ? now : now + stretched(at->second.rhythm.frequency_changing);
+  at->second.forced = std::min(when, at->second.forced.value_or(when));
+  ended(id, serial);
+}
+
+void Schedule::handshake_ended() {
+  HAR_ASSERT(handshakes_ > 0);
+  --handshakes_;
+}
+
+void Schedule::reckon_demand(Entry& entry) {
+  Duration interval = entry.rhythm.frequency;
+  if (entry.pace.disagrees)
+    interval = entry.rhythm.frequency_changing;
+  else if (entry.pace.down_since)
+    interval = std::max(interval, entry.backed_off);
+  demand_ -= entry.rate;
+  entry.rate = kMillionSeconds / std::max<Duration::rep>(1, interval.count());
+  demand_ += entry.rate;
+}
+
+void Schedule::review(Instant now) {
+  const Duration since = now - reviewed_;
+  if (since < kReview) return;
+  reviewed_ = now;
+  Duration lag = std::exchange(worst_lag_, Duration::zero());
+  const double rate = std::exchange(started_since_, 0) / to_seconds(since);
+  start_rate_ += (rate - start_rate_) * (1 - std::exp(-to_seconds(since) / to_seconds(kRateMemory)));
+  // Those that still wait count as well: with nothing ending nothing starts.
+  for (const auto* queue : {&queue_, &tls_queue_}) {
+    if (queue->empty()) continue;
+    const auto& [due, id] = *queue->begin();
+    if (entries_.at(id).last_start) lag = std::max(lag, now - due);
+  }
+  if (lag <= kTolerated) {
+    was_late_ = false;
+    stretch_ *= std::pow(kDecay, std::min(1'000.0, to_seconds(since) / to_seconds(kReview)));
+    if (stretch_ < 1.01) stretch_ = 1.0;
+    return;
+  }
+  if (std::exchange(was_late_, true)) {
+    const double needed = kCatchUp * static_cast<double>(demand_) / 1e6 / std::max(1e-3, start_rate_);
+    stretch_ = std::clamp(needed, stretch_, std::min(kMostStretch, stretch_ * kMostGrowth));
+  }
+}
+
+}  // namespace har::probe
