@@ -1,0 +1,206 @@
+#include "health/directory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "health/content.h"
+#include "health/directory_impl.h"
+
+namespace har::health {
+namespace {
+
+std::string status_of(const CheckEntry& check) {
+  if (!check.last_outcome) return "";
+  std::string text(word(*check.last_outcome));
+  if (!check.last_reason.empty() && check.last_reason != text) text += " " + check.last_reason;
+  return text;
+}
+
+std::string reason_of(const Hysteresis::Cause& cause, const Observation& observation) {
+  const bool ok = observation.outcome == Outcome::kOk;
+  const std::string_view what = ok || observation.reason.empty() ? word(observation.outcome) : observation.reason;
+  switch (cause.kind) {
+    case Hysteresis::Cause::Kind::kFirst:
+      return fmt::format("first observation: {}", what);
+    case Hysteresis::Cause::Kind::kStreak:
+      return fmt::format("{} streak={}", what, cause.count);
+    case Hysteresis::Cause::Kind::kFailures:
+      return fmt::format("{} failures={}", what, cause.count);
+    case Hysteresis::Cause::Kind::kNothingElseUp:
+      return fmt::format("ok streak={}, nothing else is up", cause.count);
+  }
+  HAR_ASSERT(false);
+}
+
+}  // namespace
+
+std::string canonical(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  std::string text(host);
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+// `seed` is for what this class would have to draw by lot. It draws nothing: random and weighted orders are drawn query
+// by query by the answerer.
+Directory::Directory(std::string host_seed, std::uint64_t /*seed*/)
+    : impl_(std::make_unique<Impl>(std::move(host_seed))) {
+  impl_->config = std::make_shared<const config::Config>();
+}
+Directory::~Directory() = default;
+
+void Directory::configure(std::shared_ptr<const config::Config> config, Instant now) {
+  impl_->configure(std::move(config), now);
+}
+
+std::vector<Directory::Host> Directory::hosts() const {
+  std::vector<Host> hosts;
+  hosts.reserve(impl_->hosts.size());
+  for (const auto& [host, state] : impl_->hosts) hosts.push_back({host, state.frequency});
+  std::sort(hosts.begin(), hosts.end(), [](const Host& a, const Host& b) { return a.host < b.host; });
+  return hosts;
+}
+
+void Directory::resolved(const std::string& host, const std::vector<IpAddress>& addresses, Instant now) {
+  const auto it = impl_->hosts.find(host);
+  if (it == impl_->hosts.end()) return;  // a late answer for a host of the configuration before
+  resolution_failed(host, now);          // an attempt has ended
+  it->second.resolved = true;
+  impl_->set_addresses(it->second, addresses, now);
+  impl_->publish(now);
+}
+
+void Directory::resolution_failed(const std::string& host, Instant /*now*/) {
+  const auto it = impl_->hosts.find(host);
+  if (it == impl_->hosts.end() || it->second.attempted) return;
+  it->second.attempted = true;
+  --impl_->hosts_not_attempted;
+}
+
+void Directory::observe(CheckId id, const Observation& observation, Instant now) {
+  Impl& impl = *impl_;
+  CheckEntry* check = impl.book.find(id);
+  if (check == nullptr) return;  // it has ended while the probe ran
+  const bool ok = observation.outcome == Outcome::kOk;
+  const Duration total_before = check->total.value();
+  const Duration connect_before = check->connect.value();
+  check->count(observation, now);
+  impl.book.mark_observed(*check);
+
+  bool changed = false;
+  for (CheckEntry::Verdict& verdict : check->verdicts) {
+    Hysteresis& hysteresis = verdict.hysteresis;
+    const State before = hysteresis.state();
+    const bool plain_rise = ok && before == State::kDown && impl.something_needed(*check, hysteresis.thresholds());
+    if (!hysteresis.observe(ok, observation.started, now, plain_rise)) continue;
+    changed = true;
+    impl.state_changed(*check, hysteresis.thresholds(), before, reason_of(hysteresis.cause(), observation));
+  }
+  impl.book.update_pace(*check);
+
+  const bool rtt_moved = check->total.value() != total_before || check->connect.value() != connect_before;
+  for (const CheckEntry::User& user : check->users) {
+    const NameState& name = impl.names[user.slot];
+    // In the failure modes the order is by the last success.
+    if (changed || (rtt_moved && depends_on_rtt(*name.config)) || (ok && name.failing)) impl.touch(user.slot);
+  }
+  impl.publish(now);
+}
+
+bool Directory::set_drained(const std::string& name, const std::string& candidate, bool drained, Instant now) {
+  Impl& impl = *impl_;
+  const std::string wanted_name = canonical(name);
+  const std::string wanted = canonical(candidate);
+  bool found = false;
+  for (std::uint32_t slot = 0; slot < impl.names.size(); ++slot) {
+    NameState& state = impl.names[slot];
+    if (!wanted_name.empty() && state.config->host != wanted_name) continue;
+    for (std::uint32_t c = 0; c < state.candidates.size(); ++c) {
+      const std::string& title = state.config->candidates[c].title;
+      if (canonical(title) != wanted) continue;
+      found = true;
+      if (state.candidates[c].drained == drained) continue;
+      state.candidates[c].drained = drained;
+      const std::string words[] = {"auto", "drained"};
+      impl.events.push_back({EventKind::kState, state.config->host, title, std::nullopt, words[drained ? 0 : 1],
+                             words[drained ? 1 : 0], "operator"});
+      impl.touch(slot);
+    }
+  }
+  impl.publish(now);
+  return found;
+}
+
+Instant Directory::next_tick() const { return impl_->due.empty() ? kNever : impl_->due.begin()->first; }
+
+void Directory::tick(Instant now) {
+  for (const auto& [when, slot] : impl_->due) {
+    if (when > now) break;
+    impl_->touch(slot);
+  }
+  impl_->publish(now);
+}
+
+Changes Directory::take_changes() {
+  Changes changes;
+  changes.slots.swap(impl_->changed_slots);
+  for (const std::uint32_t slot : changes.slots) impl_->names[slot].changed = false;
+  changes.events.swap(impl_->events);
+  impl_->book.take(changes);
+  return changes;
+}
+
+const CheckTarget& Directory::target(CheckId check) const {
+  const CheckEntry* entry = impl_->book.find(check);
+  HAR_ASSERT(entry != nullptr);
+  return entry->target;
+}
+
+Pace Directory::pace(CheckId check) const {
+  const CheckEntry* entry = impl_->book.find(check);
+  HAR_ASSERT(entry != nullptr);
+  return entry->pace;
+}
+
+table::SlotContent Directory::content(std::uint32_t slot) const { return impl_->names.at(slot).content; }
+
+bool Directory::has_own_observation(std::uint32_t slot) const {
+  const std::vector<Endpoint>& endpoints = impl_->names.at(slot).endpoints;
+  return std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.check->observed; });
+}
+
+bool Directory::first_round_done() const { return impl_->hosts_not_attempted == 0 && impl_->book.unobserved() == 0; }
+
+std::vector<EndpointReport> Directory::report() const {
+  std::vector<EndpointReport> rows;
+  for (const NameState& name : impl_->names) {
+    for (const Endpoint& endpoint : name.endpoints) {
+      const CheckEntry& check = *endpoint.check;
+      EndpointReport& row = rows.emplace_back();
+      row.name = name.config->host;
+      row.candidate = name.config->candidates[endpoint.candidate].title;
+      row.address = endpoint.address;
+      row.state = check.hysteresis(name.config->thresholds).state();
+      row.drained = name.candidates[endpoint.candidate].drained;
+      row.chosen = endpoint.memory.chosen;
+      row.successes = check.successes;
+      row.timeouts = check.timeouts;
+      row.connect_errors = check.connect_errors;
+      row.response_errors = check.response_errors;
+      row.other_errors = check.other_errors;
+      row.last_check = check.last_check;
+      row.last_success = check.last_success;
+      row.last_failure = check.last_failure;
+      row.last_status = status_of(check);
+      row.connect_time = check.connect.value();
+      row.response_time = check.total.value();
+    }
+  }
+  return rows;
+}
+
+}  // namespace har::health
