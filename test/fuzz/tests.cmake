@@ -1,0 +1,28 @@
+# Every NAME_fuzz.cc here is a fuzz target. With HAR_FUZZ (clang) it is linked with libFuzzer; without it, with
+# replay_main.cc, which feeds it the corpus and mutations of it. Either way the test fuzz.NAME replays corpus/NAME.
+# To fuzz:  cmake --preset fuzz && cmake --build --preset fuzz --target NAME_fuzz
+#           build-fuzz/NAME_fuzz -max_len=4096 NEW_INPUTS test/fuzz/corpus/NAME      (new inputs go to the first folder)
+#           build-fuzz/NAME_fuzz -merge=1 test/fuzz/corpus/NAME NEW_INPUTS           (keeps those that reach new code)
+file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cc)
+foreach(source ${fuzz_sources})
+  get_filename_component(target ${source} NAME_WE)
+  string(REGEX REPLACE "_fuzz$" "" name ${target})
+  set(corpus ${CMAKE_CURRENT_LIST_DIR}/corpus/${name})
+  add_executable(${target} ${source})
+  # The folders that it includes, of the pure ones: what parses outside bytes does no i/o.
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(STRINGS ${source} includes REGEX "^#include \"[a-z]+/")
+  foreach(folder base dns table config answer upstream health)
+    if(includes MATCHES "#include \"${folder}/")
+      target_link_libraries(${target} PRIVATE har_${folder})
+    endif()
+  endforeach()
+  if(HAR_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME fuzz.${name} COMMAND ${target} -runs=0 ${corpus})
+  else()
+    target_sources(${target} PRIVATE ${CMAKE_CURRENT_LIST_DIR}/replay_main.cc)
+    add_test(NAME fuzz.${name} COMMAND ${target} ${corpus})
+  endif()
+  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 300)
+endforeach()
