@@ -11,6 +11,7 @@
 #include "front/tcp_front.h"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -134,6 +135,9 @@ void TcpFront::Impl::accept_some(int listener, int most) {
     } else if (errno == EAGAIN) {
       return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      // The kernel wants a free descriptor before it looks whether anybody waits.
+      pollfd waits{.fd = listener, .events = POLLIN, .revents = 0};
+      if (poll(&waits, 1, 0) <= 0) return;
       if (close_longest_idle(false)) continue;
       rest_listeners(true);
       return;
