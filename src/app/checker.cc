@@ -103,16 +103,22 @@ void Checker::on_resolution_failed(const std::string& host) {
 
 void Checker::on_observed(health::CheckId check, const health::Observation& observation) {
   directory_->observe(check, observation, net::now());
-  if (samples_.size() < kSamplesAtOnce) {
-    const WallTime wall = net::wall_now();
-    const IpAddress& address = directory_->target(check).address;
-    for (const auto& use : directory_->uses(check)) {
-      samples_.push_back(
-          {wall, use.name, use.candidate, address, observation.connect, observation.total, observation.outcome});
-    }
+  const WallTime wall = net::wall_now();
+  const IpAddress& address = directory_->target(check).address;
+  for (auto& use : directory_->uses(check)) {
+    mark_dirty(use.slot);
+    if (samples_.size() >= kSamplesAtOnce) continue;
+    samples_.push_back({wall, config_->names[use.slot].host, std::move(use.candidate), address, observation.connect,
+                        observation.total, observation.outcome});
   }
-  dirty_ = true;
   apply_changes();
+}
+
+void Checker::mark_dirty(std::uint32_t slot) {
+  if (slot >= is_dirty_.size()) is_dirty_.resize(config_->names.size());
+  if (is_dirty_[slot]) return;
+  is_dirty_[slot] = true;
+  dirty_.push_back(slot);
 }
 
 void Checker::on_upstreams(const std::vector<IpPort>& upstreams) {
@@ -133,7 +139,10 @@ void Checker::on_tick() {
 
 void Checker::apply_changes() {
   health::Changes changes = directory_->take_changes();
-  for (const std::uint32_t slot : changes.slots) write_slot(slot);
+  for (const std::uint32_t slot : changes.slots) {
+    write_slot(slot);
+    mark_dirty(slot);
+  }
   for (const health::CheckId check : changes.stopped) prober_->remove(check);
   for (const health::CheckId check : changes.started) {
     prober_->add(check, directory_->target(check), directory_->pace(check));
@@ -167,7 +176,6 @@ void Checker::adopt_observed_slots() {
 
 void Checker::tell_events(std::vector<health::Event>& events) {
   if (events.empty()) return;
-  dirty_ = true;
   const WallTime wall = net::wall_now();
   std::vector<store::EventRow> rows;
   for (health::Event& event : events) {
@@ -188,36 +196,42 @@ void Checker::tell_events(std::vector<health::Event>& events) {
 
 void Checker::on_flush() {
   if (!samples_.empty()) store_->put_samples(std::exchange(samples_, {}));
-  if (net::now() >= next_state_) put_state();
+  put_state(kNamesAtOnce);
   flush_.set(kFlushInterval);
 }
 
-void Checker::put_state() {
-  if (!store_ || !directory_) return;
+// The rows of the names that something happened to, at most `limit` names: the longest waiting first.
+void Checker::put_state(std::size_t limit) {
+  // While the counts of a name stand in two places (a reload is on its way) they are not written.
+  if (retired_) return;
+  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
+    if (memory_.counters->name_total(slot) != written_queries_[slot]) mark_dirty(slot);
+  }
+  const std::size_t count = std::min(limit, dirty_.size());
+  if (count == 0) return;
   std::vector<store::NameRow> names;
-  if (!retired_) {  // else the counts are in two places for a moment
-    for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
-      names.push_back({memory_.names[slot], queries_of(slot)});
-    }
-  }
   std::vector<store::EndpointRow> rows;
-  if (std::exchange(dirty_, false)) {
-    for (auto& report : directory_->report()) {
-      store::EndpointRow row;
-      const auto host = hosts_.find({report.name, report.candidate});
-      if (host != hosts_.end()) {
-        const auto stats = resolver_->stats(host->second);
-        row.dns_successes = stats.successes;
-        row.dns_timeouts = stats.timeouts;
-        row.dns_errors = stats.errors;
-      }
-      row.report = std::move(report);
-      rows.push_back(std::move(row));
-    }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t slot = dirty_[i];
+    is_dirty_[slot] = false;
+    written_queries_[slot] = memory_.counters->name_total(slot);
+    names.push_back({memory_.names[slot], queries_of(slot)});
+    for (auto& report : directory_->report(slot)) rows.push_back(with_dns_counters(std::move(report)));
   }
-  const Instant now = net::now();
-  next_state_ = now + std::max<Duration>(kFlushInterval, seconds(1) * (rows.size() + names.size()) / kReportsPerSecond);
-  store_->put_state(std::move(names), std::move(rows), now, net::wall_now());
+  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
+  store_->put_state(std::move(names), std::move(rows), net::now(), net::wall_now());
+}
+
+store::EndpointRow Checker::with_dns_counters(health::EndpointReport report) const {
+  store::EndpointRow row;
+  if (const auto host = hosts_.find({report.name, report.candidate}); host != hosts_.end()) {
+    const auto stats = resolver_->stats(host->second);
+    row.dns_successes = stats.successes;
+    row.dns_timeouts = stats.timeouts;
+    row.dns_errors = stats.errors;
+  }
+  row.report = std::move(report);
+  return row;
 }
 
 std::uint64_t Checker::queries_of(std::uint32_t slot) const {

@@ -60,6 +60,7 @@ class Checker {
   void note_what_needs_a_restart(const config::Config& wanted) const;
   void report_mistakes(const config::Loaded& loaded) const;
   void keep_copy() const;
+  void forget_dirty();
   std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
 
   // ---- running (checker.cc)
@@ -78,7 +79,9 @@ class Checker {
   void adopt_observed_slots();
   void set_hosts();
   void say_ready_when_due();
-  void put_state();
+  void put_state(std::size_t limit);
+  void mark_dirty(std::uint32_t slot);
+  store::EndpointRow with_dns_counters(health::EndpointReport report) const;
   std::uint64_t queries_of(std::uint32_t slot) const;
   void fold_retired_counters();
 
@@ -106,12 +109,13 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::vector<store::Sample> samples_;
-  bool dirty_ = false;  // something for put_state
+  std::deque<std::uint32_t> dirty_;  // slots with something new for the store, the oldest first
+  std::vector<bool> is_dirty_;
+  std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   bool ready_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;
   net::Timer beat_, tick_, flush_, adopt_;
-  Instant next_state_{};
 };
 
 // What is listened to: the addresses written, or the default.

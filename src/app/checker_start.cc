@@ -228,6 +228,7 @@ void Checker::open_store() {
     before -= std::min(before, memory_.counters->name_total(slot));
   }
   store_->forget_others(memory_.names);
+  forget_dirty();
 }
 
 void Checker::start_engines() {
@@ -316,11 +317,18 @@ void Checker::reload() {
   prober_->set_limits({config_->max_probes_in_flight, config_->max_tls_handshakes});
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
   set_hosts();
-  dirty_ = true;
+  forget_dirty();
   apply_changes();
   store_->forget_others(memory_.names);
   keep_copy();
   log_.info("reloaded", {{"names", config_->names.size()}, {"generation", generation_}});
+}
+
+// Slots are counted anew with every configuration.
+void Checker::forget_dirty() {
+  dirty_.clear();
+  is_dirty_.assign(memory_.names.size(), false);
+  written_queries_.assign(memory_.names.size(), 0);
 }
 
 void Checker::note_what_needs_a_restart(const config::Config& wanted) const {

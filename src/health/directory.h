@@ -115,6 +115,13 @@ class Directory {
   bool first_round_done() const;
   void resolution_failed(const std::string& host, Instant now);  // only for first_round_done and dns counters
   std::vector<EndpointReport> report() const;
+  std::vector<EndpointReport> report(std::uint32_t slot) const;  // the endpoints of one name
+  // The endpoints behind a check: usually one. Empty when the check has ended.
+  struct Use {
+    std::uint32_t slot = 0;
+    std::string candidate;
+  };
+  std::vector<Use> uses(CheckId check) const;
 
  private:
   struct Impl;
