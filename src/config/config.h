@@ -34,13 +34,13 @@ struct Check {
   CheckMethod method = CheckMethod::kHttp;
   std::string host;  // what is resolved: lower case, no trailing dot; or an IP literal without brackets
   std::uint16_t port = 80;
-  std::string path = "/";        // with query string; http and https only
-  std::string http_host;         // Host and SNI: check_host, else `host` (brackets added for a literal by the prober)
+  std::string path = "/";  // with query string; http and https only
+  std::string http_host;   // Host and SNI: check_host, else `host` (brackets added for a literal by the prober)
   bool tls_verify = true;
-  std::string ca_file;           // empty: the system's bundle
-  std::vector<std::string> headers;             // "Name: value"
+  std::string ca_file;               // empty: the system's bundle
+  std::vector<std::string> headers;  // "Name: value"
   std::vector<StatusRange> expect_status = {{}};
-  std::string expect_body;                      // empty: no condition
+  std::string expect_body;  // empty: no condition
   Duration frequency = seconds(2);
   Duration frequency_changing = milliseconds(500);  // default: a quarter of frequency
   Duration frequency_down = seconds(15);
@@ -64,7 +64,7 @@ struct Thresholds {
 };
 
 struct Name {
-  std::string host;  // lower case, no trailing dot, e.g. "api.example.com"
+  std::string host;       // lower case, no trailing dot, e.g. "api.example.com"
   std::uint32_t ttl = 0;  // seconds
   std::uint8_t answer_count = 1;
   std::uint32_t min_available = 1;
@@ -86,9 +86,10 @@ struct Name {
 struct Config {
   std::string data_file = "/var/lib/har/har.db";
   std::uint16_t dns_listen_port = 53;
-  std::vector<IpAddress> dns_bind_interfaces;  // empty: the default, 127.0.0.1 and ::1 (the latter where the host has it)
-  std::vector<IpPrefix> allow_clients;         // empty: the default, loopback and the addresses listened to
-  std::vector<IpPort> nameservers;             // empty: those of resolv.conf
+  std::vector<IpAddress>
+      dns_bind_interfaces;              // empty: the default, 127.0.0.1 and ::1 (the latter where the host has it)
+  std::vector<IpPrefix> allow_clients;  // empty: the default, loopback and the addresses listened to
+  std::vector<IpPort> nameservers;      // empty: those of resolv.conf
   Duration resolver_timeout = seconds(1);
   std::uint32_t max_in_flight = 16'384;
   Duration tcp_idle_timeout = seconds(10);

@@ -43,7 +43,8 @@ struct Loaded {
   // (bundle_source, bundle_environment).
   std::vector<SourceFile> files;
   std::vector<std::pair<std::string, std::optional<std::string>>> variables;
-  // data_file as far as it could be read even though other lines are wrong; else the default. The kept copy lies beside.
+  // data_file as far as it could be read even though other lines are wrong; else the default. The kept copy lies
+  // beside.
   std::string data_file_hint;
 };
 
