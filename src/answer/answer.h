@@ -18,9 +18,9 @@ enum class Verdict : std::uint8_t { kReply, kForward, kDrop };
 
 // What must be remembered with a forwarded query, to treat the upstream's reply rightly.
 enum class Rule : std::uint8_t {
-  kPass,            // nothing: the reply goes back as it came, but for the ID
-  kNameExists,      // a configured name, class IN, opcode QUERY: NXDOMAIN without answers becomes our NODATA
-  kNotReady,        // A or AAAA of a name without any known address: a negative answer becomes SERVFAIL with EDE 14
+  kPass,        // nothing: the reply goes back as it came, but for the ID
+  kNameExists,  // a configured name, class IN, opcode QUERY: NXDOMAIN without answers becomes our NODATA
+  kNotReady,    // A or AAAA of a name without any known address: a negative answer becomes SERVFAIL with EDE 14
 };
 
 // One worker's turns and dice. `turn` has a cell for each slot and family; no two workers share one.
@@ -37,11 +37,11 @@ class Turns {
 
 struct Decision {
   Verdict verdict = Verdict::kDrop;
-  std::uint16_t reply_size = 0;  // kReply: octets written to `out`
-  Rule rule = Rule::kPass;       // kForward
+  std::uint16_t reply_size = 0;         // kReply: octets written to `out`
+  Rule rule = Rule::kPass;              // kForward
   std::uint32_t slot = table::kNoSlot;  // the configured name that the query was for, if any
-  bool zone_transfer = false;    // kForward: AXFR or IXFR: over TCP it gets an upstream connection of its own
-  bool formerr = false;          // kReply: for the counters
+  bool zone_transfer = false;           // kForward: AXFR or IXFR: over TCP it gets an upstream connection of its own
+  bool formerr = false;                 // kReply: for the counters
 };
 
 // Requires: out.size() >= 4096. Never reads beyond `packet`, never writes beyond `out`.

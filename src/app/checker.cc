@@ -17,9 +17,9 @@ using std::chrono::seconds;
 constexpr Duration kBeatInterval = milliseconds(500);
 constexpr Duration kFlushInterval = milliseconds(500);
 constexpr Duration kAdoptInterval = milliseconds(50);
-constexpr Duration kReadyAtLast = seconds(2);    // SEMANTICS "Answering" 5
-constexpr std::size_t kReportsPerSecond = 2000;  // bounds what put_state costs with very many endpoints
-constexpr std::size_t kSamplesAtOnce = 50'000;   // beyond: the disk does not keep up, history is lost
+constexpr Duration kReadyAtLast = seconds(2);   // SEMANTICS "Answering" 5
+constexpr std::size_t kNamesAtOnce = 2'000;     // bounds what one flush costs with very many names
+constexpr std::size_t kSamplesAtOnce = 50'000;  // beyond: the disk does not keep up, history is lost
 
 std::string address_text(const std::optional<IpAddress>& address) { return address ? address->to_string() : ""; }
 
@@ -45,7 +45,7 @@ int Checker::run() {
   on_flush();
   loop_.run();
   prober_.reset();  // no more observations
-  put_state();
+  put_state(memory_.names.size());
   store_.reset();  // writes what waits
   return 0;
 }

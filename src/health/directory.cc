@@ -11,13 +11,6 @@
 namespace har::health {
 namespace {
 
-std::string status_of(const CheckEntry& check) {
-  if (!check.last_outcome) return "";
-  std::string text(word(*check.last_outcome));
-  if (!check.last_reason.empty() && check.last_reason != text) text += " " + check.last_reason;
-  return text;
-}
-
 std::string reason_of(const Hysteresis::Cause& cause, const Observation& observation) {
   const bool ok = observation.outcome == Outcome::kOk;
   const std::string_view what = ok || observation.reason.empty() ? word(observation.outcome) : observation.reason;
@@ -174,33 +167,5 @@ bool Directory::has_own_observation(std::uint32_t slot) const {
 }
 
 bool Directory::first_round_done() const { return impl_->hosts_not_attempted == 0 && impl_->book.unobserved() == 0; }
-
-std::vector<EndpointReport> Directory::report() const {
-  std::vector<EndpointReport> rows;
-  for (const NameState& name : impl_->names) {
-    for (const Endpoint& endpoint : name.endpoints) {
-      const CheckEntry& check = *endpoint.check;
-      EndpointReport& row = rows.emplace_back();
-      row.name = name.config->host;
-      row.candidate = name.config->candidates[endpoint.candidate].title;
-      row.address = endpoint.address;
-      row.state = check.hysteresis(name.config->thresholds).state();
-      row.drained = name.candidates[endpoint.candidate].drained;
-      row.chosen = endpoint.memory.chosen;
-      row.successes = check.successes;
-      row.timeouts = check.timeouts;
-      row.connect_errors = check.connect_errors;
-      row.response_errors = check.response_errors;
-      row.other_errors = check.other_errors;
-      row.last_check = check.last_check;
-      row.last_success = check.last_success;
-      row.last_failure = check.last_failure;
-      row.last_status = status_of(check);
-      row.connect_time = check.connect.value();
-      row.response_time = check.total.value();
-    }
-  }
-  return rows;
-}
 
 }  // namespace har::health

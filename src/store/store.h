@@ -15,7 +15,10 @@
 
 namespace har::store {
 
-struct NameRow { std::string name; std::uint64_t queries = 0; };
+struct NameRow {
+  std::string name;
+  std::uint64_t queries = 0;
+};
 
 struct EndpointRow {
   health::EndpointReport report;
@@ -30,30 +33,52 @@ struct Sample {
   health::Outcome outcome = health::Outcome::kOk;
 };
 
-struct EventRow { WallTime time; health::Event event; };
+struct EventRow {
+  WallTime time;
+  health::Event event;
+};
 
 struct Loaded {
   std::vector<NameRow> names;
   std::vector<health::StoredEndpoint> endpoints;
 };
 
+struct HistoryQuery {
+  std::string name;  // empty: of all names
+  WallTime since{}, until = WallTime::max();
+  std::size_t limit = 1'000;  // the newest so many of each
+  bool with_samples = true;
+};
+
+struct History {
+  std::string trouble;           // not empty: could not be read
+  std::vector<EventRow> events;  // oldest first
+  std::vector<Sample> samples;   // oldest first
+};
+
 class Store {
  public:
-  // Opens or makes `file`; reads what is there on the calling thread, within `patience` (a locked or slow disk must not
-  // delay the start: then `loaded` is empty and the store goes on trying on its own thread). Never fails: troubles are
-  // logged once a change and shown by trouble(). A corrupt file is set aside as FILE.corrupt-<time>.
+  // Opens or makes `file` and reads what is there, on the store's thread; waits for that no longer than `patience` (a
+  // locked or slow disk must not delay the start: then `loaded` is empty and the store goes on trying on its own
+  // thread). Never fails: troubles are logged once a change and shown by trouble(). A corrupt file is set aside as
+  // FILE.corrupt-<time>. `log` is copied.
   Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300));
   ~Store();  // writes what waits, for at most 300 ms
 
   const Loaded& loaded() const;  // what the file said at start, ages counted from the wall clock
 
-  // All return at once; batched into one transaction, state changes on disk within 1 s. `now` and `wall` are one moment:
-  // rows' Instants are turned into wall time with it. Bounded memory: when the disk does not keep up, samples are
-  // dropped first, then events, and the newest endpoint rows win.
+  // All return at once; batched into one transaction, state changes on disk within 1 s. `now` and `wall` are one
+  // moment: rows' Instants are turned into wall time with it. Bounded memory: when the disk does not keep up, samples
+  // are dropped first, then events, and the newest endpoint rows win.
   void put_events(std::vector<EventRow> events);
   void put_samples(std::vector<Sample> samples);
+  // `endpoints` are all there are of `names`: stored ones of these names that are not among them are removed.
   void put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall);
   void forget_others(std::vector<std::string> names);  // rows of names that are configured no more are removed
+
+  // What has been written until now. `done` is called on the store's thread (post it to yourself), and not at all when
+  // the store ends before.
+  void read_history(HistoryQuery query, std::function<void(History)> done);
 
   std::string trouble() const;  // empty: all is well; for status
 

@@ -29,7 +29,7 @@ TEST(Table, FindsConfiguredNamesInAnyCaseAndNothingElse) {
   EXPECT_EQ(table.reader.find(wire("api.example.com.evil.org")), kNoSlot);
   EXPECT_EQ(table.reader.find(wire("sub.api.example.com")), kNoSlot);
   EXPECT_EQ(table.reader.find(wire("example.com")), kNoSlot);
-  EXPECT_EQ(table.reader.find(wire("")), kNoSlot);
+  EXPECT_EQ(table.reader.find(std::vector<std::uint8_t>{0}), kNoSlot);
   EXPECT_EQ(table.reader.find({}), kNoSlot);
   EXPECT_EQ(table.reader.find(std::vector<std::uint8_t>(300, 1)), kNoSlot);
 }
