@@ -21,9 +21,17 @@ Loop::Loop() {
 
 Loop::~Loop() { event_base_free(base_); }
 
-void Loop::run() { event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY); }
+void Loop::run() {
+  running_ = true;
+  if (!stop_asked_) event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY);
+  running_ = stop_asked_ = false;
+}
 void Loop::run_once() { event_base_loop(base_, EVLOOP_ONCE); }
-void Loop::stop() { event_base_loopbreak(base_); }
+void Loop::stop() {
+  // libevent forgets a break that was asked for before its loop began.
+  stop_asked_ = !running_;
+  event_base_loopbreak(base_);
+}
 
 struct Watch::Shared {
   Callback callback;

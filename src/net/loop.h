@@ -22,12 +22,14 @@ class Loop {
 
   void run();       // until stop()
   void run_once();  // waits for one round of events and serves it; for tests
-  void stop();      // run() returns after the current round
+  void stop();      // run() returns after the current round; the next run() at once, if none is under way
 
  private:
   friend class Watch;
   friend class Timer;
   event_base* base_;
+  bool running_ = false;
+  bool stop_asked_ = false;
 };
 
 // Calls back while a descriptor can be read or written (level-triggered). Destroying it ends the watching; it may

@@ -80,6 +80,15 @@ TEST(Loop, ACancelledTimerDoesNotFire) {
   EXPECT_EQ(fired, 0);
 }
 
+TEST(Loop, AStopBeforeTheRunIsNotForgotten) {
+  Loop loop;
+  loop.stop();
+  loop.run();  // would never return
+  Timer end(loop, [&] { loop.stop(); });
+  end.set(milliseconds(1));
+  loop.run();
+}
+
 TEST(Mailbox, DeliversEveryValueInOrderAcrossThreads) {
   Loop loop;
   constexpr int kCount = 10'000;
