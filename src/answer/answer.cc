@@ -1,0 +1,277 @@
+#include "answer/answer.h"
+
+#include <array>
+#include <string_view>
+
+#include "answer/pick.h"
+#include "base/assert.h"
+#include "dns/match.h"
+#include "dns/query.h"
+#include "dns/reader.h"
+#include "dns/reply.h"
+#include "dns/types.h"
+
+namespace har::answer {
+namespace {
+
+using dns::Query;
+using dns::Reply;
+using table::Kind;
+using View = table::Reader::View;
+
+// A NODATA of ours is believed for a second, no longer: it may end with the next probe.
+constexpr std::uint32_t kNegativeTtl = 1;
+
+std::size_t limit_for(const Query& query, Transport transport) {
+  return transport == Transport::kTcp ? dns::kMaxMessage : dns::udp_limit(query);
+}
+
+bool is_zone_transfer(std::uint16_t type) { return type == dns::kTypeAxfr || type == dns::kTypeIxfr; }
+
+bool is_service_type(std::uint16_t type) { return type == dns::kTypeHttps || type == dns::kTypeSvcb; }
+
+// How many octets of `_port._scheme.NAME` or `_scheme.NAME` stand before a configured NAME (RFC 9460 2.3, 9.1); its
+// slot goes to `slot`. kNoSlot when the name is not of that form.
+std::size_t find_behind_service_labels(std::span<const std::uint8_t> name, const table::Reader& table,
+                                       std::uint32_t& slot) {
+  std::size_t skip = 0;
+  for (int labels = 0; labels < 2; ++labels) {
+    const std::size_t size = name[skip];  // a whole name ends with a zero octet, which begins no such label
+    if (size == 0 || name[skip + 1] != '_') break;
+    skip += size + 1;
+    slot = table.find(name.subspan(skip));
+    if (slot != table::kNoSlot) return skip;
+  }
+  return 0;
+}
+
+// The families that a type asks for.
+struct Wanted {
+  bool v4;
+  bool v6;
+};
+
+Wanted wanted_by(std::uint16_t type) {
+  return {type == dns::kTypeA || type == dns::kTypeAny, type == dns::kTypeAaaa || type == dns::kTypeAny};
+}
+
+bool has_addresses(const View& view) { return view.answer.kind == Kind::kAddresses && view.answer.count > 0; }
+
+// What the reply is to be for one or both families. Both are published together, so that they differ in more than
+// addresses or NODATA only when the table changed between the two reads; then the better word counts.
+Kind join(Kind a, Kind b) {
+  for (const Kind kind : {Kind::kAddresses, Kind::kForwardNotReady, Kind::kForward, Kind::kServfail}) {
+    if (a == kind || b == kind) return kind;
+  }
+  return Kind::kNodata;
+}
+
+// One query's way to its decision.
+class Answering {
+ public:
+  Answering(const Query& query, Transport transport, const table::Reader& table, Turns& turns, Instant now,
+            std::span<std::uint8_t> out)
+      : query_(query), limit_(limit_for(query, transport)), table_(table), turns_(turns), now_(now), out_(out) {}
+
+  Decision decide() {
+    if (query_.status == Query::Status::kNoQuery) return {};
+    if (query_.status == Query::Status::kOtherOpcode) return forward(Rule::kPass);
+    if (query_.status == Query::Status::kBadQuestion) return format_error();
+    if (query_.qclass != dns::kClassIn) return forward(Rule::kPass);
+    slot_ = table_.find(query_.name);
+    if (slot_ == table::kNoSlot) return decide_unconfigured();
+    const Wanted wanted = wanted_by(query_.type);
+    if (wanted.v4 || wanted.v6) return decide_addresses(wanted);
+    if (is_service_type(query_.type) && !table_.https_forward(slot_)) return nodata(0);
+    return forward(Rule::kNameExists);
+  }
+
+ private:
+  Decision forward(Rule rule) const {
+    Decision decision;
+    decision.verdict = Verdict::kForward;
+    decision.rule = rule;
+    decision.slot = slot_;
+    decision.zone_transfer = query_.status == Query::Status::kOk && is_zone_transfer(query_.type);
+    return decision;
+  }
+
+  Decision replied(std::size_t size) const {
+    Decision decision;
+    decision.verdict = Verdict::kReply;
+    decision.reply_size = static_cast<std::uint16_t>(size);
+    decision.slot = slot_;
+    return decision;
+  }
+
+  Decision format_error() {
+    Decision decision = replied(Reply(query_, dns::kFormErr, Reply::kNotAuthoritative, limit_, out_).finish());
+    decision.formerr = true;
+    return decision;
+  }
+
+  // The EDNS rules that stand before every answer of our own. A query that is forwarded passes with whatever it holds.
+  bool edns_is_wrong(Decision& decision) {
+    if (query_.edns.malformed) {
+      decision = format_error();
+      return true;
+    }
+    if (query_.edns.present && query_.edns.version > 0) {
+      decision = replied(Reply(query_, dns::kBadVers, Reply::kNotAuthoritative, limit_, out_).finish());
+      return true;
+    }
+    return false;
+  }
+
+  Decision decide_unconfigured() {
+    if (is_service_type(query_.type)) {
+      std::uint32_t slot = table::kNoSlot;
+      const std::size_t skip = find_behind_service_labels(query_.name, table_, slot);
+      if (slot != table::kNoSlot && !table_.https_forward(slot)) {
+        slot_ = slot;
+        return nodata(skip);
+      }
+    }
+    return forward(Rule::kPass);
+  }
+
+  // For the types whose answer does not depend on health: so nothing about the table's age either.
+  Decision nodata(std::size_t skip) {
+    Decision decision;
+    if (edns_is_wrong(decision)) return decision;
+    Reply reply(query_, dns::kNoError, Reply::kAuthoritative, limit_, out_);
+    reply.add_soa(kNegativeTtl, skip);
+    return replied(reply.finish());
+  }
+
+  Decision decide_addresses(Wanted wanted) {
+    View v4;
+    View v6;
+    const bool read =
+        (!wanted.v4 || table_.read(slot_, Family::kV4, v4)) && (!wanted.v6 || table_.read(slot_, Family::kV6, v6));
+    Decision decision;
+    if (!read) {
+      if (edns_is_wrong(decision)) return decision;
+      Reply reply(query_, dns::kServFail, Reply::kAuthoritative, limit_, out_);
+      reply.set_error(dns::kEdeOther, "answer table busy");
+      return replied(reply.finish());
+    }
+    const View& either = wanted.v4 ? v4 : v6;
+    const Kind kind = wanted.v4 && wanted.v6 ? join(v4.answer.kind, v6.answer.kind) : either.answer.kind;
+    if (kind == Kind::kForward) return forward(Rule::kNameExists);
+    if (kind == Kind::kForwardNotReady) return forward(Rule::kNotReady);
+    if (edns_is_wrong(decision)) return decision;
+
+    Reply reply(query_, kind == Kind::kServfail ? dns::kServFail : dns::kNoError, Reply::kAuthoritative, limit_, out_);
+    bool answered = false;
+    if (wanted.v4) answered |= add_addresses(reply, Family::kV4, v4);
+    if (wanted.v6) answered |= add_addresses(reply, Family::kV6, v6);
+    if (!answered && kind != Kind::kServfail) reply.add_soa(kNegativeTtl);
+    set_error(reply, either.note);
+    return replied(reply.finish());
+  }
+
+  bool add_addresses(Reply& reply, Family family, const View& view) {
+    if (!has_addresses(view)) return false;
+    const Picked picked = pick(view.answer, slot_, family, turns_);
+    for (std::size_t i = 0; i < picked.size; ++i) {
+      reply.add_address(family, view.answer.addresses[picked.places[i]].data(), view.ttl);
+    }
+    return true;
+  }
+
+  // A table whose writer is gone makes whatever else it says old: that comes first, one error a reply.
+  void set_error(Reply& reply, table::Note note) const {
+    if (is_stale()) {
+      reply.set_error(dns::kEdeStaleAnswer, "the checker is gone");
+    } else if (note == table::Note::kFailureMode) {
+      reply.set_error(dns::kEdeOther, "no candidate is up");
+    } else if (note == table::Note::kNotReady) {
+      reply.set_error(dns::kEdeNotReady);
+    }
+  }
+
+  bool is_stale() const {
+    const Instant beat = table_.last_beat();
+    return beat < now_ && now_ - beat > Duration(table_.limits().state_max_age_ns);  // kNever is never before now
+  }
+
+  const Query& query_;
+  const std::size_t limit_;
+  const table::Reader& table_;
+  Turns& turns_;
+  const Instant now_;
+  const std::span<std::uint8_t> out_;
+  std::uint32_t slot_ = table::kNoSlot;
+};
+
+// The rcode's upper eight bits, from the reply's OPT: without them BADVERS reads as NOERROR and BADMODE as NXDOMAIN.
+std::uint8_t upper_rcode(std::span<const std::uint8_t> message) {
+  dns::Reader reader(message);
+  reader.u32();
+  const std::size_t questions = reader.u16();
+  std::size_t records = reader.u16();
+  records += reader.u16();
+  records += reader.u16();
+  for (std::size_t i = 0; i < questions && !reader.failed(); ++i) {
+    reader.skip_name();
+    reader.u32();
+  }
+  for (std::size_t i = 0; i < records; ++i) {
+    reader.skip_name();
+    const dns::RecordHead record = dns::read_record(reader);
+    if (reader.failed()) return 0;
+    if (record.type == dns::kTypeOpt) return static_cast<std::uint8_t>(record.ttl >> 24);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Decision decide(std::span<const std::uint8_t> packet, Transport transport, const table::Reader& table, Turns& turns,
+                Instant now, std::span<std::uint8_t> out) {
+  HAR_ASSERT(out.size() >= 4096);
+  const Query query = dns::parse_query(packet);
+  return Answering(query, transport, table, turns, now, out).decide();
+}
+
+std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport transport,
+                   std::span<const std::uint8_t> reply, std::span<std::uint8_t> out) {
+  HAR_ASSERT(out.size() >= 4096);
+  if (rule == Rule::kPass || reply.size() < dns::kHeaderSize) return 0;
+  const dns::ReplyHead head = dns::read_head(reply);
+  const bool nxdomain = head.rcode == dns::kNxDomain;
+  const bool no_records = head.answers == 0;
+  // Where TC is set the missing records may just not have fitted: NOERROR is then not negative.
+  const bool nodata = head.rcode == dns::kNoError && no_records && !head.truncated;
+  const bool concerned = rule == Rule::kNotReady ? nxdomain || nodata : nxdomain && no_records;
+  if (!concerned || upper_rcode(reply) != 0) return 0;
+  if (rule == Rule::kNotReady) return servfail(query, transport, Failure::kNotReady, out);
+
+  const Query asked = dns::parse_query(query);
+  if (asked.status != Query::Status::kOk) return 0;
+  Reply own(asked, dns::kNoError, Reply::kAuthoritative, limit_for(asked, transport), out);
+  own.add_soa(kNegativeTtl);
+  return own.finish();
+}
+
+std::size_t servfail(std::span<const std::uint8_t> query, Transport transport, Failure why,
+                     std::span<std::uint8_t> out) {
+  const Query asked = dns::parse_query(query);
+  if (asked.status == Query::Status::kNoQuery) return 0;  // never a word to what is itself a reply
+  Reply reply(asked, dns::kServFail, Reply::kNotAuthoritative, limit_for(asked, transport), out);
+  switch (why) {
+    case Failure::kNoUpstream:
+      reply.set_error(dns::kEdeNoReachableAuthority, "no upstream answers");
+      break;
+    case Failure::kNotReady:
+      reply.set_error(dns::kEdeNotReady);
+      break;
+    case Failure::kOverload:
+      reply.set_error(dns::kEdeOther, "too many queries in flight");
+      break;
+  }
+  return reply.finish();
+}
+
+}  // namespace har::answer

@@ -1,0 +1,144 @@
+// What becomes of the upstream's reply: finish() and servfail().
+#include <gtest/gtest.h>
+
+#include "answer/answer.h"
+#include "answer/answer_testing.h"
+
+namespace har::answer {
+namespace {
+
+using namespace har::answer::testing;
+
+struct Upstream {
+  unsigned rcode = dns::kNoError;  // with its upper bits, which need an OPT
+  unsigned answers = 0;
+  unsigned flags = 0;
+  bool opt = false;
+};
+
+Bytes upstream_reply(const Ask& ask, const Upstream& from) {
+  Ask question = ask;
+  question.opt.reset();
+  question.flags = dns::kQr | dns::kRd | dns::kRa | from.flags | (from.rcode & 0xF);
+  Bytes out = packet_of(question);
+  out[7] = static_cast<std::uint8_t>(from.answers);
+  for (unsigned i = 0; i < from.answers; ++i) {
+    append(out, Bytes{0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1});
+  }
+  if (from.opt) {
+    out[11] = 1;
+    append(out, Bytes{0, 0, 41, 0x10, 0, static_cast<std::uint8_t>(from.rcode >> 4), 0, 0, 0, 0, 0});
+  }
+  return out;
+}
+
+Bytes finished_with(Rule rule, const Ask& ask, const Bytes& reply) {
+  Bytes out(4096);
+  out.resize(finish(rule, packet_of(ask), Transport::kUdp, reply, out));
+  return out;
+}
+Bytes finished(Rule rule, const Ask& ask, const Upstream& from) {
+  return finished_with(rule, ask, upstream_reply(ask, from));
+}
+
+TEST(Finish, PassesEverythingWithoutARule) {
+  for (const unsigned rcode : {0u, 2u, 3u, 5u}) EXPECT_TRUE(finished(Rule::kPass, {}, {.rcode = rcode}).empty());
+}
+
+TEST(Finish, NxdomainOfAConfiguredNameBecomesOurNodata) {
+  const Ask ask{.name = "A.example", .type = dns::kTypeMx, .opt = Opt{.dnssec_ok = true}, .id = 0xBEEF};
+  for (const bool opt : {false, true}) {
+    const Parsed reply(finished(Rule::kNameExists, ask, {.rcode = dns::kNxDomain, .opt = opt}));
+    EXPECT_EQ(reply.id, 0xBEEFu);
+    EXPECT_EQ(reply.rcode, dns::kNoError);
+    EXPECT_EQ(reply.flags, dns::kQr | dns::kAa | dns::kRd | dns::kRa);
+    EXPECT_TRUE(reply.answers.empty());
+    ASSERT_EQ(reply.authorities.size(), 1u);
+    EXPECT_EQ(reply.authorities[0].owner, "A.example");
+    EXPECT_EQ(reply.authorities[0].ttl, 1u);
+    EXPECT_EQ(reply.soa_minimum, 1u);
+    ASSERT_TRUE(reply.opt);
+    EXPECT_TRUE(reply.opt->dnssec_ok);
+  }
+}
+
+TEST(Finish, EverythingElseOfAConfiguredNamePasses) {
+  EXPECT_TRUE(finished(Rule::kNameExists, {}, {.rcode = dns::kNxDomain, .answers = 1}).empty());
+  for (const unsigned rcode : {0u, 1u, 2u, 4u, 5u}) {
+    EXPECT_TRUE(finished(Rule::kNameExists, {}, {.rcode = rcode}).empty());
+  }
+  EXPECT_TRUE(finished(Rule::kNameExists, {}, {.answers = 2}).empty());
+}
+
+TEST(Finish, ANegativeAnswerForANameThatIsNotReadyBecomesServfail) {
+  const Ask ask{.opt = Opt{}};
+  for (const Upstream from : {Upstream{.rcode = dns::kNxDomain}, Upstream{.rcode = dns::kNxDomain, .answers = 1},
+                              Upstream{}, Upstream{.opt = true}}) {
+    const Parsed reply(finished(Rule::kNotReady, ask, from));
+    EXPECT_EQ(reply.rcode, dns::kServFail);
+    EXPECT_EQ(reply.id, 0x1234u);
+    EXPECT_EQ(reply.ede, dns::kEdeNotReady);
+    EXPECT_EQ(reply.question, Parsed(upstream_reply(ask, {})).question);
+  }
+  EXPECT_FALSE(Parsed(finished(Rule::kNotReady, {}, {.rcode = dns::kNxDomain})).opt);
+}
+
+TEST(Finish, EverythingElseForANameThatIsNotReadyPasses) {
+  EXPECT_TRUE(finished(Rule::kNotReady, {}, {.answers = 1}).empty());
+  for (const unsigned rcode : {1u, 2u, 4u, 5u}) EXPECT_TRUE(finished(Rule::kNotReady, {}, {.rcode = rcode}).empty());
+  // Truncated: the answers may just not have fitted. The client asks again over TCP.
+  EXPECT_TRUE(finished(Rule::kNotReady, {}, {.flags = dns::kTc}).empty());
+}
+
+TEST(Finish, ReadsTheUpperBitsOfTheRcode) {
+  EXPECT_TRUE(finished(Rule::kNotReady, {}, {.rcode = dns::kBadVers, .opt = true}).empty()) << "BADVERS, not NOERROR";
+  EXPECT_TRUE(finished(Rule::kNameExists, {}, {.rcode = 19, .opt = true}).empty()) << "BADMODE, not NXDOMAIN";
+}
+
+TEST(Finish, SurvivesRepliesCutAnywhere) {
+  const Ask ask{.opt = Opt{}};
+  const auto whole = upstream_reply(ask, {.rcode = dns::kNxDomain, .opt = true});
+  for (std::size_t size = 0; size <= whole.size(); ++size) {
+    const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+    for (const Rule rule : {Rule::kPass, Rule::kNameExists, Rule::kNotReady}) {
+      const auto out = finished_with(rule, ask, cut);
+      EXPECT_EQ(out.empty(), rule == Rule::kPass || size < 12);
+      if (!out.empty()) Parsed{out};
+    }
+  }
+}
+
+Bytes servfail_to(const Bytes& query, Failure why) {
+  Bytes out(4096);
+  out.resize(servfail(query, Transport::kUdp, why, out));
+  return out;
+}
+
+TEST(Servfail, SaysWhyToAClientWithEdns) {
+  const std::pair<Failure, unsigned> cases[] = {
+      {Failure::kNoUpstream, 22}, {Failure::kNotReady, 14}, {Failure::kOverload, 0}};
+  for (const auto& [why, code] : cases) {
+    const Parsed reply(servfail_to(packet_of({.name = "B.example", .type = 99, .opt = Opt{}}), why));
+    EXPECT_EQ(reply.rcode, dns::kServFail);
+    EXPECT_EQ(reply.flags, dns::kQr | dns::kRd | dns::kRa | dns::kServFail);
+    EXPECT_EQ(reply.ede, code);
+    EXPECT_EQ(reply.question.size(), 11u + 4u);
+    EXPECT_FALSE(Parsed(servfail_to(packet_of({}), why)).opt);
+  }
+  EXPECT_FALSE(Parsed(servfail_to(packet_of({.opt = Opt{}}), Failure::kOverload)).ede_text.empty());
+}
+
+TEST(Servfail, IsABareHeaderForOtherOpcodesAndUnreadableQuestions) {
+  const auto update = servfail_to(packet_of({.flags = 5u << 11}), Failure::kNoUpstream);
+  EXPECT_EQ(update, (Bytes{0x12, 0x34, 0xA8, 0x82, 0, 0, 0, 0, 0, 0, 0, 0}));
+  auto cut = packet_of({});
+  cut.resize(14);
+  EXPECT_EQ(servfail_to(cut, Failure::kNoUpstream), (Bytes{0x12, 0x34, 0x81, 0x82, 0, 0, 0, 0, 0, 0, 0, 0}));
+}
+
+TEST(Servfail, IsNothingToAReply) {
+  EXPECT_TRUE(servfail_to(packet_of({.flags = dns::kQr}), Failure::kOverload).empty());
+}
+
+}  // namespace
+}  // namespace har::answer
