@@ -1,0 +1,48 @@
+#include "probe/polite_close.h"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "net/clock.h"
+
+namespace har::probe {
+
+namespace {
+
+// True when the peer has closed as well, or the connection is broken: nothing is to be waited for.
+bool drain(int socket) {
+  // MSG_TRUNC on TCP throws the bytes away without copying them. A peer that sends without end gets its RST.
+  char none = 0;
+  for (int round = 0; round < 4; ++round) {
+    const ssize_t n = recv(socket, &none, 64 * 1024, MSG_DONTWAIT | MSG_TRUNC);
+    if (n == 0) return true;
+    if (n < 0) return errno != EAGAIN && errno != EINTR;
+  }
+  return false;
+}
+
+}  // namespace
+
+PoliteCloser::PoliteCloser(net::Loop& loop) : timer_(loop, [this] { sweep(); }) {}
+
+void PoliteCloser::close(net::Fd socket) {
+  if (!socket || shutdown(socket.get(), SHUT_WR) != 0 || drain(socket.get())) return;
+  if (waiting_.size() == kMostWaiting) {
+    drain(waiting_.front().socket.get());
+    waiting_.pop_front();
+  }
+  waiting_.push_back({std::move(socket), net::now() + kPatience});
+  if (!timer_.is_set()) timer_.set(kPatience);
+}
+
+void PoliteCloser::sweep() {
+  const Instant now = net::now();
+  while (!waiting_.empty() && waiting_.front().until <= now) {
+    drain(waiting_.front().socket.get());
+    waiting_.pop_front();
+  }
+  if (!waiting_.empty()) timer_.set(waiting_.front().until - now);
+}
+
+}  // namespace har::probe

@@ -1,0 +1,86 @@
+#include "probe/tcp_probe.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "net/sockaddr.h"
+#include "probe/verdict.h"
+
+namespace har::probe {
+
+std::optional<Verdict> connect_verdict(int error) {
+  using health::Outcome;
+  switch (error) {
+    case ECONNREFUSED:
+      return Verdict{Outcome::kConnectError, 0, "refused"};
+    case ECONNRESET:
+      return Verdict{Outcome::kConnectError, 0, "reset"};
+    case ENETUNREACH:
+      return Verdict{Outcome::kConnectError, 0, "network unreachable"};
+    case EHOSTUNREACH:
+      return Verdict{Outcome::kConnectError, 0, "host unreachable"};
+    case ENETDOWN:
+      return Verdict{Outcome::kConnectError, 0, "network down"};
+    case EHOSTDOWN:
+      return Verdict{Outcome::kConnectError, 0, "host down"};
+    case EADDRNOTAVAIL:
+      return Verdict{Outcome::kConnectError, 0, "no local address"};
+    case EAFNOSUPPORT:
+      return Verdict{Outcome::kConnectError, 0, "address family not supported"};
+    case EINVAL:
+      return Verdict{Outcome::kConnectError, 0, "invalid address"};
+    case ETIMEDOUT:
+      return Verdict{Outcome::kTimeout, 0, "timeout connecting"};
+    case EACCES:
+    case EPERM:
+      return Verdict{Outcome::kOtherError, 0, "not permitted"};
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EAGAIN:
+      return std::nullopt;
+    default:
+      return Verdict{Outcome::kOtherError, 0, "connect failed"};
+  }
+}
+
+int TcpProbe::start(net::Loop& loop, const IpPort& endpoint) {
+  const net::SocketAddress address(endpoint);
+  socket_ = net::Fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket_) return errno;
+  // Small questions that wait for their answer: nothing is gained by Nagle's algorithm.
+  const int on = 1;
+  setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (connect(socket_.get(), &address.generic, address.size()) != 0 && errno != EINPROGRESS) {
+    const int error = errno;
+    socket_.reset();
+    return error;
+  }
+  watch_.emplace(loop, socket_.get(), net::Watch::kWrite, [this](net::Watch::Interest) { look(); });
+  return 0;
+}
+
+void TcpProbe::look() {
+  watch_.reset();
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0) {
+    tcp_info info{};
+    size = sizeof info;
+    if (getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+      rtt_ = std::chrono::microseconds(info.tcpi_rtt);
+    }
+  } else {
+    socket_.reset();
+  }
+  const Done done = std::move(done_);  // may destroy this
+  done(error);
+}
+
+}  // namespace har::probe
