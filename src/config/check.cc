@@ -86,7 +86,7 @@ class Checker {
     const auto belongs = option != nullptr && (option->where & where) == 0
                              ? fmt::format(", which stands {}", where_it_belongs(*option))
                              : std::string();
-    remarks_.mistake(item.place, fmt::format("{} is unknown; did you mean '{}'?{}", quoted(item.key), near, belongs));
+    remarks_.mistake(item.place, fmt::format("{} is unknown; did you mean '{}'{}?", quoted(item.key), near, belongs));
   }
 
   void wrong_section(const Item& item, std::string_view here, Where where) {

@@ -99,6 +99,7 @@ class Reader {
     Lexer lexer(files_[index].text, index, order_, expand_);
     open_files_.push_back(index);
     statements(lexer, into, nullptr, includes, sections);
+    ended_inside_ = false;  // the sections of the including file are another matter
     open_files_.pop_back();
   }
 
@@ -127,12 +128,15 @@ class Reader {
                                         quoted(token.text)));
       }
     }
-    if (section != nullptr) section->closed = false;
+    if (section == nullptr) return;
+    section->closed = false;
+    if (ended_inside_) unclosed(*section);
   }
 
   // Each section that is open at the end of the file, not only the innermost: nobody knows which brace is missing.
   void unclosed(Item& section) {
     section.closed = false;
+    ended_inside_ = true;
     const auto title = section.title ? " " + quoted(section.title->text) : "";
     fail(section.place, fmt::format("the section '{}'{} is not closed; add '}}' where it ends", section.key, title));
   }
@@ -329,6 +333,7 @@ class Reader {
   std::size_t text_read_ = 0;
   std::size_t expanded_ = 0;
   int include_count_ = 0;
+  bool ended_inside_ = false;  // the file ended inside a section
 };
 
 }  // namespace

@@ -423,12 +423,13 @@ const Option* find_option(std::string_view key) {
 }
 
 std::string_view suggest_key(std::string_view written, Where where) {
-  std::vector<std::string_view> here, elsewhere;
-  for (const auto& option : kOptions) ((option.where & where) != 0 ? here : elsewhere).push_back(option.key);
-  for (const auto* section : {"name", "defaults", "include"}) (where == kAtTop ? here : elsewhere).push_back(section);
-  (where == kInName ? here : elsewhere).push_back("candidate");
-  const auto near = nearest(written, here);
-  return near.empty() ? nearest(written, elsewhere) : near;
+  // What may stand here comes first: of equally near ones the first is taken.
+  std::vector<std::string_view> known, elsewhere;
+  for (const auto& option : kOptions) ((option.where & where) != 0 ? known : elsewhere).push_back(option.key);
+  for (const auto* section : {"name", "defaults", "include"}) (where == kAtTop ? known : elsewhere).push_back(section);
+  (where == kInName ? known : elsewhere).push_back("candidate");
+  known.insert(known.end(), elsewhere.begin(), elsewhere.end());
+  return nearest(written, known);
 }
 
 }  // namespace har::config

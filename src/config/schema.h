@@ -146,7 +146,7 @@ std::span<const Option> options();
 const Option* find_option(std::string_view key);
 inline const Option& option(Key key) { return options()[static_cast<std::size_t>(key)]; }
 
-// The nearest key or section name, preferably one that may stand at `where`; empty when nothing is near.
+// The nearest key or section name; of equally near ones one that may stand at `where`. Empty when nothing is near.
 std::string_view suggest_key(std::string_view written, Where where);
 
 }  // namespace har::config

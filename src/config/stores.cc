@@ -24,9 +24,19 @@ bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
 }
 
+// "+=" again and again must not get round the limit, nor make the search for duplicates slow.
+template <class T>
+bool has_room(const Reading& reading, const Text& text, const std::vector<T>& list) {
+  if (static_cast<double>(list.size()) < reading.option.most) return true;
+  wrong(reading, text.place,
+        fmt::format("{} is one too many; {} are possible, remove one", quoted(text.text), reading.option.most));
+  return false;
+}
+
 // Adds to `list` unless it is there already.
 template <class T>
 void add_once(const Reading& reading, const Text& text, std::vector<T>& list, T value) {
+  if (!has_room(reading, text, list)) return;
   if (std::find(list.begin(), list.end(), value) != list.end()) {
     return wrong(reading, text.place, fmt::format("{} is listed twice; remove one", quoted(text.text)));
   }
@@ -35,6 +45,7 @@ void add_once(const Reading& reading, const Text& text, std::vector<T>& list, T 
 
 template <class T>
 void add_once(const Reading& reading, const Text& text, std::vector<Placed<T>>& list, T value) {
+  if (!has_room(reading, text, list)) return;
   if (std::any_of(list.begin(), list.end(), [&](const Placed<T>& known) { return known.value == value; })) {
     return wrong(reading, text.place, fmt::format("{} is listed twice; remove one", quoted(text.text)));
   }
@@ -262,7 +273,7 @@ void store_check_headers(const Reading& reading, Draft& draft) {
   for (const auto& text : reading.list()) {
     if (const auto fault = header_fault(text.text); !fault.empty()) {
       wrong(reading, text.place, fault);
-    } else {
+    } else if (has_room(reading, text, list)) {
       list.push_back(text.text);  // twice is allowed: some headers are
     }
   }
