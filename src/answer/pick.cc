@@ -13,21 +13,21 @@ namespace {
 constexpr std::uint16_t kTurnsBeforeAgain = 65'520;
 
 // Draws without replacement in proportion to the weights; those of weight 0 come last, as they stand.
-void draw_weighted(const table::FamilyAnswer& answer, std::size_t wanted, Turns& turns, Picked& picked) {
+void draw_weighted(const table::FamilyAnswer& answer, std::size_t group, Turns& turns, Picked& picked) {
   std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < answer.group; ++i) sum += answer.weights[i];
-  for (std::size_t i = 0; i < std::min<std::size_t>(wanted, answer.group) && sum > 0; ++i) {
+  for (std::size_t i = 0; i < group; ++i) sum += answer.weights[i];
+  for (std::size_t i = 0; i < group && i < picked.size && sum > 0; ++i) {
     std::uint32_t left = turns.random(sum);
-    std::size_t drawn = i;
-    while (drawn + 1 < answer.group && left >= answer.weights[picked.places[drawn]]) {
-      left -= answer.weights[picked.places[drawn]];
-      ++drawn;
+    std::size_t at = i;
+    while (at + 1 < group && left >= answer.weights[picked.places[at]]) {
+      left -= answer.weights[picked.places[at]];
+      ++at;
     }
-    sum -= answer.weights[picked.places[drawn]];
-    // Rotated to its place instead of swapped: those not drawn keep their order.
-    std::rotate(picked.places.begin() + static_cast<std::ptrdiff_t>(i),
-                picked.places.begin() + static_cast<std::ptrdiff_t>(drawn),
-                picked.places.begin() + static_cast<std::ptrdiff_t>(drawn + 1));
+    const std::uint8_t drawn = picked.places[at];
+    sum -= answer.weights[drawn];
+    // Moved to its place instead of swapped: those not drawn keep their order.
+    for (; at > i; --at) picked.places[at] = picked.places[at - 1];
+    picked.places[i] = drawn;
   }
 }
 
@@ -57,17 +57,16 @@ std::uint32_t Turns::random(std::uint32_t below) {
 
 Picked pick(const table::FamilyAnswer& answer, std::uint32_t slot, Family family, Turns& turns) {
   Picked picked;
-  const std::size_t group = answer.group;
+  const std::size_t group = std::min<std::size_t>(answer.group, table::kMaxAddresses);
   picked.size = std::min<std::size_t>(std::max<std::uint8_t>(answer.answer_count, 1), answer.count);
-  const auto begin = picked.places.begin();
-  std::iota(begin, picked.places.end(), std::uint8_t{0});
+  std::iota(picked.places.begin(), picked.places.end(), std::uint8_t{0});
   if (group < 2) return picked;
   switch (answer.order) {
     case table::Order::kFirst:
       break;
     case table::Order::kInTurn: {
-      const auto first = static_cast<std::ptrdiff_t>(turns.next_turn(slot, family) % group);
-      std::rotate(begin, begin + first, begin + static_cast<std::ptrdiff_t>(group));
+      const std::size_t first = turns.next_turn(slot, family) % group;
+      for (std::size_t i = 0; i < group; ++i) picked.places[i] = static_cast<std::uint8_t>((first + i) % group);
       break;
     }
     case table::Order::kRandom:
@@ -77,7 +76,7 @@ Picked pick(const table::FamilyAnswer& answer, std::uint32_t slot, Family family
       }
       break;
     case table::Order::kWeighted:
-      draw_weighted(answer, picked.size, turns, picked);
+      draw_weighted(answer, group, turns, picked);
       break;
   }
   return picked;
