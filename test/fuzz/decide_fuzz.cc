@@ -137,7 +137,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace har::answer;
   if (size < 3) return 0;
   const unsigned control = data[0];
-  const std::size_t packet_size = std::min<std::size_t>(data[1] << 8 | data[2], size - 3);
+  const std::size_t packet_size = std::min(std::size_t{data[1]} << 8 | data[2], size - 3);
   // Blocks of their own, so that a read past either end is seen.
   const std::vector<std::uint8_t> packet(data + 3, data + 3 + packet_size);
   const std::vector<std::uint8_t> reply(data + 3 + packet_size, data + size);
