@@ -1,0 +1,72 @@
+#include "app/config_files.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace har::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ConfigFilesTest : public testing::Test {
+ protected:
+  ConfigFilesTest() {
+    std::string pattern = (fs::temp_directory_path() / "har-config-XXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~ConfigFilesTest() override { fs::remove_all(folder_); }
+
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name) << text;
+    return folder_ / name;
+  }
+
+  fs::path folder_;
+};
+
+constexpr const char* kName = "name a.example { candidate 192.0.2.1 { check_method = tcp check_port = 80 } }\n";
+
+TEST_F(ConfigFilesTest, AMissingFileIsAMistakeWithItsName) {
+  const auto loaded = load_from_disk(folder_ / "absent");
+  EXPECT_FALSE(loaded.config);
+  ASSERT_EQ(loaded.mistakes.size(), 1u);
+  EXPECT_NE(loaded.mistakes[0].to_string().find("No such file"), std::string::npos) << loaded.mistakes[0].to_string();
+}
+
+TEST_F(ConfigFilesTest, AFolderIsNoConfiguration) { EXPECT_FALSE(load_from_disk(folder_).config); }
+
+TEST_F(ConfigFilesTest, AMissingCaFileIsAMistakeAtItsCandidate) {
+  const auto path = write("har.conf",
+                          "name a.example {\n candidate b.example {\n  check_method = https\n"
+                          "  check_ca_file = \"/nonexistent/ca.pem\"\n }\n}\n");
+  const auto loaded = load_from_disk(path);
+  EXPECT_FALSE(loaded.config);
+  ASSERT_EQ(loaded.mistakes.size(), 1u);
+  EXPECT_EQ(loaded.mistakes[0].line, 2);
+}
+
+TEST_F(ConfigFilesTest, TheKeptCopyLoadsAfterTheFilesAreGone) {
+  write("more.conf", kName);
+  const auto path = write("har.conf", "include(\"" + (folder_ / "more.conf").string() + "\")\n");
+  const auto loaded = load_from_disk(path);
+  ASSERT_TRUE(loaded.config) << loaded.mistakes.at(0).to_string();
+  const std::string data_file = folder_ / "har.db";
+  ASSERT_TRUE(keep_accepted_copy(data_file, Bundle::of(path, loaded)));
+  fs::remove(path);
+  fs::remove(folder_ / "more.conf");
+  const auto copy = last_accepted(data_file, path);
+  ASSERT_TRUE(copy);
+  ASSERT_TRUE(copy->load().config);
+  EXPECT_EQ(copy->load().config->names.at(0).host, "a.example");
+}
+
+TEST_F(ConfigFilesTest, TheCopyOfAnotherFileDoesNotRunInItsPlace) {
+  const auto path = write("har.conf", kName);
+  ASSERT_TRUE(keep_accepted_copy(folder_ / "har.db", Bundle::of(path, load_from_disk(path))));
+  EXPECT_FALSE(last_accepted(folder_ / "har.db", folder_ / "other.conf"));
+}
+
+}  // namespace
+}  // namespace har::app
