@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "base/assert.h"
 #include "dns/match.h"
@@ -18,44 +19,69 @@ constexpr int kMaxChain = 16;
 
 constexpr std::uint32_t clean_ttl(std::uint32_t ttl) { return ttl > 0x7FFF'FFFF ? 0 : ttl; }  // RFC 2181 8
 
-struct Sections {
-  std::size_t answers_at = 0;
-  std::uint16_t answers = 0;
+// A record of the answer section that may belong to the chain.
+struct Link {
+  std::uint64_t owner_hash = 0;
+  std::size_t owner_position = 0;
+  RecordHead record;
+};
+
+// What one walk over the reply found.
+struct Survey {
+  WireName name;                         // of the question
+  std::vector<Link> links;               // CNAMEs and addresses, class IN
   std::optional<std::uint32_t> soa_ttl;  // min(TTL, MINIMUM) of the first SOA in the authority section
   bool has_ns = false;                   // in the authority section
 };
 
-// Reads the question into `name` and walks every record once, so that the later passes meet no surprise but in names.
-// False: malformed. A record takes eleven octets or fails the reader, which bounds the loops whatever the counts say.
-bool survey(std::span<const std::uint8_t> reply, WireName& name, Sections& sections) {
-  Reader reader(reply);
-  reader.u32();  // ID and flags
-  const std::uint16_t questions = reader.u16();
-  sections.answers = reader.u16();
-  const std::uint16_t authorities = reader.u16();
-  const std::uint16_t additional = reader.u16();
-  reader.expand_name(name);
-  reader.u32();  // type and class
-  if (questions != 1 || reader.failed()) return false;
-  sections.answers_at = reader.position();
-  for (std::uint16_t i = 0; i < sections.answers && !reader.failed(); ++i) {
-    reader.skip_name();
-    read_record(reader);
+// Expands every owner once: names made of many pointers are dear, and the chain may take seventeen looks.
+bool read_answers(std::span<const std::uint8_t> reply, std::uint16_t count, std::uint16_t type, Reader& reader,
+                  Survey& survey) {
+  WireName owner;
+  for (std::uint16_t i = 0; i < count; ++i) {
+    const std::size_t position = reader.position();
+    reader.expand_name(owner);
+    const RecordHead record = read_record(reader);
+    if (reader.failed()) return false;
+    if (record.rclass != kClassIn || (record.type != type && record.type != kTypeCname)) continue;
+    if (survey.links.empty()) survey.links.reserve(std::min<std::size_t>(count, reply.size() / 12));
+    survey.links.push_back({name_hash(owner.span(), 0), position, record});
   }
-  for (std::uint16_t i = 0; i < authorities && !reader.failed(); ++i) {
+  return true;
+}
+
+bool read_authorities(std::span<const std::uint8_t> reply, std::uint16_t count, Reader& reader, Survey& survey) {
+  for (std::uint16_t i = 0; i < count; ++i) {
     reader.skip_name();
     const RecordHead record = read_record(reader);
-    if (reader.failed() || record.rclass != kClassIn) continue;
-    if (record.type == kTypeNs) sections.has_ns = true;
-    if (record.type != kTypeSoa || sections.soa_ttl) continue;
+    if (reader.failed()) return false;
+    if (record.rclass != kClassIn) continue;
+    if (record.type == kTypeNs) survey.has_ns = true;
+    if (record.type != kTypeSoa || survey.soa_ttl) continue;
     Reader data(reply, record.data_position);
     data.skip_name();
     data.skip_name();
     data.bytes(16);
     const std::uint32_t minimum = data.u32();
     if (data.failed() || data.position() != record.data_position + record.data.size()) return false;
-    sections.soa_ttl = std::min(clean_ttl(record.ttl), clean_ttl(minimum));
+    survey.soa_ttl = std::min(clean_ttl(record.ttl), clean_ttl(minimum));
   }
+  return true;
+}
+
+// False: malformed. A record takes eleven octets or fails the reader, which bounds the loops whatever the counts say.
+bool look_over(std::span<const std::uint8_t> reply, std::uint16_t type, Survey& survey) {
+  Reader reader(reply);
+  reader.u32();  // ID and flags
+  const std::uint16_t questions = reader.u16();
+  const std::uint16_t answers = reader.u16();
+  const std::uint16_t authorities = reader.u16();
+  const std::uint16_t additional = reader.u16();
+  reader.expand_name(survey.name);
+  reader.u32();  // type and class
+  if (questions != 1 || reader.failed()) return false;
+  if (!read_answers(reply, answers, type, reader, survey)) return false;
+  if (!read_authorities(reply, authorities, reader, survey)) return false;
   for (std::uint16_t i = 0; i < additional && !reader.failed(); ++i) {
     reader.skip_name();
     read_record(reader);
@@ -65,40 +91,37 @@ bool survey(std::span<const std::uint8_t> reply, WireName& name, Sections& secti
 
 enum class Step : std::uint8_t { kAddresses, kAlias, kEnd, kMalformed };
 
-// One pass over the answer section: what it says about `name`. An address there wins over a CNAME, which may not stand
-// beside it; of several CNAMEs the first counts. `target` is the alias found.
-Step look_at(std::span<const std::uint8_t> reply, const Sections& sections, const WireName& name, std::uint16_t type,
-             std::size_t limit, Addresses& result, WireName& target) {
-  Reader reader(reply, sections.answers_at);
-  const std::size_t size = type == kTypeA ? 4 : 16;
-  std::uint32_t alias_ttl = 0;
-  target.size = 0;
+// What the answer section says about survey.name. An address there wins over a CNAME, which may not stand beside it; of
+// several CNAMEs the first counts. kAlias: survey.name is now the alias.
+Step look_at_name(std::span<const std::uint8_t> reply, std::size_t limit, Survey& survey, Addresses& result) {
+  const std::uint64_t hash = name_hash(survey.name.span(), 0);
+  const Link* alias = nullptr;
   WireName owner;
-  for (std::uint16_t i = 0; i < sections.answers; ++i) {
-    reader.expand_name(owner);
-    const RecordHead record = read_record(reader);
-    if (reader.failed()) return Step::kMalformed;
-    if (record.rclass != kClassIn || (record.type != type && record.type != kTypeCname)) continue;
-    if (!names_equal(owner.span(), name.span())) continue;
-    if (record.type == type) {
-      if (record.data.size() != size) return Step::kMalformed;
-      const IpAddress address = type == kTypeA ? IpAddress::v4(record.data.data()) : IpAddress::v6(record.data.data());
-      result.ttl = std::min(result.ttl, clean_ttl(record.ttl));
-      auto& found = result.addresses;
-      if (found.size() < limit && std::find(found.begin(), found.end(), address) == found.end()) {
-        found.push_back(address);
-      }
-      result.status = Addresses::Status::kFound;
-    } else if (target.size == 0) {
-      Reader data(reply, record.data_position);
-      data.expand_name(target);
-      if (data.failed() || data.position() != record.data_position + record.data.size()) return Step::kMalformed;
-      alias_ttl = clean_ttl(record.ttl);
+  for (const Link& link : survey.links) {
+    const RecordHead& record = link.record;
+    if (link.owner_hash != hash || (record.type == kTypeCname && alias != nullptr)) continue;
+    Reader(reply, link.owner_position).expand_name(owner);
+    if (!names_equal(owner.span(), survey.name.span())) continue;
+    if (record.type == kTypeCname) {
+      alias = &link;
+      continue;
     }
+    if (record.data.size() != (record.type == kTypeA ? 4U : 16U)) return Step::kMalformed;
+    const IpAddress address =
+        record.type == kTypeA ? IpAddress::v4(record.data.data()) : IpAddress::v6(record.data.data());
+    result.ttl = std::min(result.ttl, clean_ttl(record.ttl));
+    auto& found = result.addresses;
+    if (found.size() < limit && std::find(found.begin(), found.end(), address) == found.end()) found.push_back(address);
+    result.status = Addresses::Status::kFound;
   }
   if (result.status == Addresses::Status::kFound) return Step::kAddresses;
-  if (target.size == 0) return Step::kEnd;
-  result.ttl = std::min(result.ttl, alias_ttl);
+  if (alias == nullptr) return Step::kEnd;
+  Reader data(reply, alias->record.data_position);
+  data.expand_name(survey.name);
+  if (data.failed() || data.position() != alias->record.data_position + alias->record.data.size()) {
+    return Step::kMalformed;
+  }
+  result.ttl = std::min(result.ttl, clean_ttl(alias->record.ttl));
   return Step::kAlias;
 }
 
@@ -110,29 +133,26 @@ Addresses read_addresses(std::span<const std::uint8_t> reply, std::uint16_t type
   if (reply.size() < kHeaderSize) return failed;
   const ReplyHead head = read_head(reply);
   if (head.truncated || (head.rcode != kNoError && head.rcode != kNxDomain)) return failed;
-  WireName name;
-  Sections sections;
-  if (!survey(reply, name, sections)) return failed;
+  Survey survey;
+  if (!look_over(reply, type, survey)) return failed;
 
   Addresses result;
   result.ttl = 0xFFFF'FFFF;
-  WireName target;
   // A chain of sixteen CNAMEs takes seventeen looks. A loop is a chain that does not end.
   for (int looks = 0; looks <= kMaxChain; ++looks) {
-    switch (look_at(reply, sections, name, type, limit, result, target)) {
+    switch (look_at_name(reply, limit, survey, result)) {
       case Step::kAddresses:
         if (head.rcode != kNoError) return failed;  // says at once that it exists and that it does not
         return result;
       case Step::kAlias:
-        name = target;
         continue;
       case Step::kMalformed:
         return failed;
       case Step::kEnd:
         // NS records without a SOA are a referral: the server did not look further (RFC 2308 2.2).
-        if (head.rcode == kNoError && sections.has_ns && !sections.soa_ttl) return failed;
+        if (head.rcode == kNoError && survey.has_ns && !survey.soa_ttl) return failed;
         result.status = head.rcode == kNxDomain ? Addresses::Status::kNxDomain : Addresses::Status::kNoData;
-        result.ttl = std::min(result.ttl, sections.soa_ttl.value_or(0));
+        result.ttl = std::min(result.ttl, survey.soa_ttl.value_or(0));
         return result;
     }
   }

@@ -112,16 +112,17 @@ std::string name_to_text(std::span<const std::uint8_t> wire) {
 // Lengths are at most 63, below 'A': folding leaves them alone, so names are compared and hashed as plain octets.
 bool names_equal(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
   if (a.size() != b.size()) return false;
-  std::size_t at = 0;
-  for (; a.size() - at >= 8; at += 8) {
-    const std::uint64_t x = load(a.data() + at, 8);
-    const std::uint64_t y = load(b.data() + at, 8);
-    if (x != y && fold(x) != fold(y)) return false;
+  const auto equal = [&](std::size_t at, std::size_t n) {
+    const std::uint64_t x = load(a.data() + at, n);
+    const std::uint64_t y = load(b.data() + at, n);
+    return x == y || fold(x) == fold(y);
+  };
+  const std::size_t size = a.size();
+  if (size < 8) return size == 0 || equal(0, size);
+  for (std::size_t at = 0; size - at > 8; at += 8) {
+    if (!equal(at, 8)) return false;
   }
-  for (; at < a.size(); ++at) {
-    if (fold(a[at]) != fold(b[at])) return false;
-  }
-  return true;
+  return equal(size - 8, 8);  // the last eight, some of them perhaps for the second time
 }
 
 // Each step is a bijection of the state, so two names of one length collide only by mixing, never by cancelling;
@@ -133,9 +134,13 @@ std::uint64_t name_hash(std::span<const std::uint8_t> wire, std::uint64_t seed) 
     h = (h ^ fold(word)) * kOdd;
     h ^= h >> 32;
   };
-  std::size_t at = 0;
-  for (; wire.size() - at >= 8; at += 8) mix(load(wire.data() + at, 8));
-  if (at < wire.size()) mix(load(wire.data() + at, wire.size() - at));
+  const std::size_t size = wire.size();
+  if (size >= 8) {
+    for (std::size_t at = 0; size - at > 8; at += 8) mix(load(wire.data() + at, 8));
+    mix(load(wire.data() + size - 8, 8));
+  } else if (size > 0) {
+    mix(load(wire.data(), size));
+  }
   h ^= h >> 33;
   h *= 0xFF51AFD7ED558CCDULL;
   h ^= h >> 33;

@@ -99,6 +99,21 @@ TEST(Name, EqualityIgnoresAsciiCaseAndNothingElse) {
   }
 }
 
+TEST(Name, EveryOctetOfANameOfAnyLengthCounts) {
+  for (std::size_t length = 1; length <= 40; ++length) {
+    const auto name = wire(std::string(length, 'k'));
+    EXPECT_TRUE(names_equal(name, TestMessage{}.name(std::string(length, 'K')).octets));
+    EXPECT_EQ(name_hash(name, 1), name_hash(TestMessage{}.name(std::string(length, 'K')).octets, 1));
+    for (std::size_t at = 1; at <= length; ++at) {
+      auto other = name;
+      other[at] = 'x';
+      EXPECT_FALSE(names_equal(name, other)) << length << ' ' << at;
+      EXPECT_NE(name_hash(name, 1), name_hash(other, 1)) << length << ' ' << at;
+    }
+  }
+  EXPECT_TRUE(names_equal(wire("."), wire(".")));
+}
+
 TEST(Name, NamesOfDifferentLengthDiffer) {
   EXPECT_FALSE(names_equal(wire("a.example"), wire("a.example.x")));
   EXPECT_FALSE(names_equal(wire("ab.c"), wire("a.bc")));
