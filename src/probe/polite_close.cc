@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <array>
+#include <cerrno>
 #include <utility>
 
 #include "net/clock.h"
@@ -12,10 +14,10 @@ namespace {
 
 // True when the peer has closed as well, or the connection is broken: nothing is to be waited for.
 bool drain(int socket) {
-  // MSG_TRUNC on TCP throws the bytes away without copying them. A peer that sends without end gets its RST.
-  char none = 0;
+  // Bounded: a peer that sends without end gets its RST.
+  std::array<char, 16 * 1024> thrown_away;
   for (int round = 0; round < 4; ++round) {
-    const ssize_t n = recv(socket, &none, 64 * 1024, MSG_DONTWAIT | MSG_TRUNC);
+    const ssize_t n = recv(socket, thrown_away.data(), thrown_away.size(), MSG_DONTWAIT);
     if (n == 0) return true;
     if (n < 0) return errno != EAGAIN && errno != EINTR;
   }

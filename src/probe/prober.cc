@@ -1,0 +1,343 @@
+#include "probe/prober.h"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "net/clock.h"
+#include "probe/http_probe.h"
+#include "probe/lateness.h"
+#include "probe/polite_close.h"
+#include "probe/schedule.h"
+#include "probe/tcp_probe.h"
+
+namespace har::probe {
+
+namespace {
+
+using health::CheckId;
+using health::Outcome;
+
+// So many probes start before the loop serves other events again.
+constexpr int kStartsPerTurn = 64;
+// A connection that does not stand by then holds up other TLS checks no longer: where a whole region is silent, the
+// handshakes of the living must not wait for the dead ones' timeouts.
+constexpr Duration kHandshakeHold = std::chrono::milliseconds(250);
+constexpr Duration kLogPause = std::chrono::seconds(60);
+
+}  // namespace
+
+// A probe's life: connecting -> (TLS only: queued, until a handshake is free) -> asking -> the verdict.
+struct Prober::Impl {
+  struct Probe {
+    Probe(net::Loop& loop, net::Timer::Callback timeout, TcpProbe::Done connected)
+        : timer(loop, std::move(timeout)), tcp(std::move(connected)) {}
+
+    CheckId id = 0;
+    std::uint32_t serial = 0;
+    enum class Phase : std::uint8_t { kConnecting, kQueued, kAsking } phase = Phase::kConnecting;
+    bool tls = false;
+    bool holds_handshake = false;  // counted by the schedule
+    bool securing = false;         // in the handshake
+    Instant started{}, deadline{};
+    Instant queued_at{};
+    Duration queued{};
+    net::Timer timer;
+    TcpProbe tcp;
+    std::optional<HttpProbes::Ticket> http;
+  };
+  struct Entry {
+    health::CheckTarget target;
+    std::vector<std::unique_ptr<Probe>> probes;
+  };
+  struct Name {  // of a probe that may be gone
+    CheckId id;
+    std::uint32_t serial;
+    Instant started;
+  };
+
+  Impl(net::Loop& l, const Log& g, ProbeLimits m, std::uint64_t seed, Observed o)
+      : loop(l),
+        log(g),
+        observed(std::move(o)),
+        limits(m),
+        schedule(m, seed),
+        closer(l),
+        http(l, closer),
+        wake(l, [this] { serve(); }),
+        ticker(l, [this] { tick(); }) {}
+
+  void arm() {
+    if (!handshake_queue.empty() && securing < limits.tls_handshakes) return wake.set(Duration::zero());
+    const Instant due = schedule.next_due();
+    if (due == kNever) return wake.cancel();
+    wake.set(due - net::now());
+  }
+
+  void serve() {
+    while (!handshake_queue.empty() && securing < limits.tls_handshakes) {
+      const Name name = handshake_queue.front();
+      handshake_queue.pop_front();
+      if (Probe* const probe = find(name)) ask(*probe);
+    }
+    for (int i = 0; i < kStartsPerTurn; ++i) {
+      const auto start = schedule.take_due(net::now());
+      if (!start) break;
+      begin(*start);
+    }
+    tell_stretch();
+    arm();
+  }
+
+  void begin(const Schedule::Start& start) {
+    Entry& entry = entries.at(start.id);
+    const Name name{start.id, start.serial, net::now()};
+    auto& probe = *entry.probes.emplace_back(std::make_unique<Probe>(
+        loop, [this, name] { timed_out(name); },
+        [this, name](int error) {
+          if (Probe* const p = find(name)) connected(*p, error);
+        }));
+    const config::Check& check = entry.target.check;
+    probe.id = start.id;
+    probe.serial = start.serial;
+    probe.started = name.started;
+    probe.deadline = name.started + check.timeout;
+    probe.tls = probe.holds_handshake = check.method == config::CheckMethod::kHttps;
+    if (probe.tls) slow_connections.push_back(name);
+    if (!lateness.is_ticking()) {
+      lateness.start(name.started);
+      ticker.set(Lateness::kTick);
+    }
+    probe.timer.set(check.timeout);
+    const int error = probe.tcp.start(loop, {.ip = entry.target.address, .port = check.port});
+    if (error != 0) connected(probe, error);
+  }
+
+  void connected(Probe& probe, int error) {
+    if (error != 0) {
+      const auto verdict = connect_verdict(error);
+      return verdict ? finish(probe, *verdict, net::now()) : no_room(probe, std::strerror(error));
+    }
+    const config::Check& check = entries.at(probe.id).target.check;
+    if (check.method == config::CheckMethod::kTcp) {
+      const Instant now = net::now();
+      closer.close(probe.tcp.take_socket());
+      return finish(probe, {Outcome::kOk, 0, "connected"}, now);
+    }
+    if (!probe.tls) return ask(probe);
+    if (!std::exchange(probe.holds_handshake, true)) schedule.handshake_began();
+    if (securing < limits.tls_handshakes) return ask(probe);
+    probe.phase = Probe::Phase::kQueued;
+    probe.queued_at = net::now();
+    handshake_queue.push_back({probe.id, probe.serial, probe.started});
+  }
+
+  void ask(Probe& probe) {
+    if (probe.phase == Probe::Phase::kQueued) probe.queued = net::now() - probe.queued_at;
+    probe.phase = Probe::Phase::kAsking;
+    if (probe.tls) {
+      probe.securing = true;
+      ++securing;
+    }
+    const Name name{probe.id, probe.serial, probe.started};
+    probe.http = http.begin(
+        probe.tcp.take_socket(), entries.at(probe.id).target,
+        [this, name] {
+          if (Probe* const p = find(name)) secured(*p);
+        },
+        [this, name](const Verdict& verdict, Instant at) {
+          if (Probe* const p = find(name)) finish(*p, verdict, at);
+        });
+    if (!probe.http) no_room(probe, "no memory");
+  }
+
+  // Also from inside libcurl: touches timers and counters only.
+  void secured(Probe& probe) {
+    if (std::exchange(probe.securing, false)) --securing;
+    if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
+    if (probe.tls) arm();
+  }
+
+  void timed_out(const Name& name) {
+    Probe* const probe = find(name);
+    if (probe == nullptr) return;
+    const Instant now = net::now();
+    // The event library reckons from the beginning of its turn and so may call early.
+    if (now < probe->deadline) return probe->timer.set(probe->deadline - now);
+    std::string_view reason = "timeout connecting";
+    if (probe->phase == Probe::Phase::kQueued) reason = "timeout waiting for a handshake";
+    if (probe->http) {
+      reason = http.has_head(*probe->http) ? "timeout in the body" : "timeout waiting for the response";
+      if (!http.is_secured(*probe->http)) reason = "timeout in the TLS handshake";
+    }
+    finish(*probe, {Outcome::kTimeout, 0, reason}, now);
+  }
+
+  void finish(Probe& probe, const Verdict& verdict, Instant at) {
+    const Instant now = net::now();
+    if (probe.phase == Probe::Phase::kQueued) probe.queued = now - probe.queued_at;
+    // What we kept waiting ourselves, in the loop or in the queue for handshakes, is held against nobody.
+    if (verdict.outcome == Outcome::kTimeout &&
+        (probe.queued > Lateness::kForTimeouts || lateness.was_late(probe.started, Lateness::kForTimeouts, now))) {
+      ++discarded;
+      const auto gone = detach(probe);
+      schedule.ask_again(gone->id, gone->serial, now, true);
+      return arm();
+    }
+    health::Observation observation;
+    observation.outcome = verdict.outcome;
+    observation.started = probe.started;
+    observation.ended = at;
+    observation.connect = probe.tcp.rtt();
+    observation.total = at - probe.started;
+    observation.rtt_counts =
+        probe.queued <= Lateness::kForRtt && !lateness.was_late(probe.started, Lateness::kForRtt, now);
+    observation.status = verdict.status;
+    observation.reason = verdict.reason;
+    const auto gone = detach(probe);
+    schedule.ended(gone->id, gone->serial);
+    observed(gone->id, observation);  // may add, remove and repace whatever it likes
+    arm();
+  }
+
+  // We lack descriptors or memory: no word about the endpoint.
+  void no_room(Probe& probe, const char* what) {
+    const Instant now = net::now();
+    ++discarded;
+    if (now >= next_shortage_line) {
+      next_shortage_line = now + kLogPause;
+      log.error("probe_not_started", {{"error", what}, {"in_flight", schedule.in_flight()}});
+    }
+    const auto gone = detach(probe);
+    schedule.ask_again(gone->id, gone->serial, now, false);
+    arm();
+  }
+
+  // Out of everything that knows it; it ends with the caller's hold on it.
+  std::unique_ptr<Probe> detach(Probe& probe) {
+    if (probe.http) http.give_up(*probe.http);
+    if (std::exchange(probe.securing, false)) --securing;
+    if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
+    probe.timer.cancel();
+    auto& probes = entries.at(probe.id).probes;
+    const auto at = std::find_if(probes.begin(), probes.end(), [&](const auto& p) { return p.get() == &probe; });
+    HAR_ASSERT(at != probes.end());
+    auto gone = std::move(*at);
+    probes.erase(at);
+    return gone;
+  }
+
+  Probe* find(const Name& name) {
+    const auto entry = entries.find(name.id);
+    if (entry == entries.end()) return nullptr;
+    for (const auto& probe : entry->second.probes) {
+      if (probe->serial == name.serial) return probe.get();
+    }
+    return nullptr;
+  }
+
+  void tick() {
+    const Instant now = net::now();
+    lateness.tick(now);
+    while (!slow_connections.empty() && now - slow_connections.front().started >= kHandshakeHold) {
+      Probe* const probe = find(slow_connections.front());
+      slow_connections.pop_front();
+      if (probe == nullptr || probe->phase != Probe::Phase::kConnecting || !probe->holds_handshake) continue;
+      probe->holds_handshake = false;
+      schedule.handshake_ended();
+      arm();
+    }
+    if (schedule.in_flight() == 0) {
+      slow_connections.clear();
+      return lateness.stop();
+    }
+    ticker.set(Lateness::kTick);
+  }
+
+  void tell_stretch() {
+    const double stretch = schedule.stretch();
+    const bool stretched = stretch > 1.0;
+    if (stretched == told_stretched) return;
+    const Instant now = net::now();
+    if (stretched) {
+      if (now < next_stretch_line) return;
+      next_stretch_line = now + kLogPause;
+      log.warning("checks_stretched", {{"factor", fmt::format("{:.2f}", stretch)},
+                                       {"checks", schedule.size()},
+                                       {"in_flight", schedule.in_flight()},
+                                       {"handshakes", schedule.handshakes()}});
+    } else {
+      log.info("checks_on_schedule", {{"checks", schedule.size()}});
+    }
+    told_stretched = stretched;
+  }
+
+  // fixed after construction
+  net::Loop& loop;
+  const Log& log;
+  const Observed observed;
+  // owned by this thread
+  ProbeLimits limits;
+  Schedule schedule;
+  Lateness lateness;
+  PoliteCloser closer;
+  HttpProbes http;
+  std::unordered_map<CheckId, Entry> entries;
+  std::uint32_t securing = 0;         // handshakes under way
+  std::deque<Name> handshake_queue;   // connected, waiting for one to end
+  std::deque<Name> slow_connections;  // TLS probes by start, until kHandshakeHold has passed
+  std::uint64_t discarded = 0;
+  bool told_stretched = false;
+  Instant next_stretch_line{}, next_shortage_line{};
+  net::Timer wake, ticker;
+};
+
+Prober::Prober(net::Loop& loop, const Log& log, ProbeLimits limits, std::uint64_t seed, Observed observed)
+    : impl_(std::make_unique<Impl>(loop, log, limits, seed, std::move(observed))) {}
+Prober::~Prober() = default;
+
+void Prober::add(CheckId id, const health::CheckTarget& target, const health::Pace& pace) {
+  impl_->schedule.add(id, Rhythm::of(target.check), pace, net::now());
+  impl_->entries[id].target = target;
+  impl_->arm();
+}
+
+void Prober::remove(CheckId id) {
+  const auto at = impl_->entries.find(id);
+  if (at == impl_->entries.end()) return;
+  // The probes end with `gone`, not at once: one of them may be the caller's caller.
+  std::vector<std::unique_ptr<Impl::Probe>> gone;
+  while (!at->second.probes.empty()) gone.push_back(impl_->detach(*at->second.probes.back()));
+  impl_->schedule.remove(id);
+  impl_->entries.erase(at);
+  impl_->arm();
+}
+
+void Prober::repace(CheckId id, const health::Pace& pace) {
+  impl_->schedule.repace(id, pace);
+  impl_->arm();
+}
+
+void Prober::check_now(CheckId id) {
+  impl_->schedule.check_now(id, net::now());
+  impl_->arm();
+}
+
+void Prober::set_limits(ProbeLimits limits) {
+  impl_->limits = limits;
+  impl_->schedule.set_limits(limits);
+  impl_->arm();
+}
+
+std::size_t Prober::in_flight() const { return impl_->schedule.in_flight(); }
+double Prober::stretch() const { return impl_->schedule.stretch(); }
+Prober::Stats Prober::stats() const {
+  return {.started = impl_->schedule.started(), .late = impl_->schedule.late(), .discarded = impl_->discarded};
+}
+
+}  // namespace har::probe
