@@ -51,6 +51,7 @@ std::string bracketed(const std::string& host) {
 std::string_view certificate_reason(long verify_result) {
   switch (verify_result) {
     case 0:
+    case 1:
       return "certificate is for another name";
     case 9:
       return "certificate not yet valid";
