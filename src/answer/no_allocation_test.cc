@@ -1,6 +1,7 @@
 // The query path allocates nothing: this binary's operator new counts.
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -9,37 +10,47 @@
 #include "answer/answer_testing.h"
 #include "table/table_testing.h"
 
+// Clang's sanitizers bring an operator new that cannot be replaced; GCC's can.
+#if defined(__clang__)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define HAR_CANNOT_COUNT 1
+#endif
+#endif
+
 namespace {
 
 thread_local std::size_t allocations = 0;
 
-void* counted(std::size_t size) {
-  ++allocations;
-  if (void* at = std::malloc(size == 0 ? 1 : size)) return at;
-  throw std::bad_alloc();
-}
+}  // namespace
 
-void* counted(std::size_t size, std::align_val_t alignment) {
+#ifndef HAR_CANNOT_COUNT
+
+// Malloc and free are what new and delete are made of here; GCC looks through the inlined halves and sees a mismatch.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
+namespace {
+
+void* counted(std::size_t size, std::size_t alignment) {
   ++allocations;
-  const auto align = static_cast<std::size_t>(alignment);
-  if (void* at = std::aligned_alloc(align, (size + align - 1) / align * align)) return at;
+  if (void* at = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)) return at;
   throw std::bad_alloc();
 }
 
 }  // namespace
 
-void* operator new(std::size_t size) { return counted(size); }
-void* operator new[](std::size_t size) { return counted(size); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return counted(size, alignment); }
-void* operator new[](std::size_t size, std::align_val_t alignment) { return counted(size, alignment); }
+// The other forms of new and delete come down to these.
+void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
 void operator delete(void* at) noexcept { std::free(at); }
-void operator delete[](void* at) noexcept { std::free(at); }
 void operator delete(void* at, std::size_t) noexcept { std::free(at); }
-void operator delete[](void* at, std::size_t) noexcept { std::free(at); }
 void operator delete(void* at, std::align_val_t) noexcept { std::free(at); }
-void operator delete[](void* at, std::align_val_t) noexcept { std::free(at); }
 void operator delete(void* at, std::size_t, std::align_val_t) noexcept { std::free(at); }
-void operator delete[](void* at, std::size_t, std::align_val_t) noexcept { std::free(at); }
+
+#endif
 
 namespace har::answer {
 namespace {
@@ -50,6 +61,9 @@ using table::Kind;
 using table::Order;
 
 TEST(QueryPath, AllocatesNothing) {
+#ifdef HAR_CANNOT_COUNT
+  GTEST_SKIP() << "this sanitizer's operator new cannot be replaced";
+#endif
   const auto before_any = allocations;
   const auto one = std::make_unique<int>(1);
   ASSERT_GT(allocations, before_any) << "the counting does not work";
