@@ -1,6 +1,6 @@
 // The steps of a query in the answerer, without sockets: parse and decide, find a name, read a slot, write one.
-// Here a decision costs some 140 ns, 0.8 us where 100,000 names leave every cache cold; the kernel takes several times
-// that for a packet. making it worse).
+// A decision costs some 140 ns, 0.8 us where 100,000 names asked in no order leave every cache cold (2.6 GHz, 2026); the
+// kernel takes several times that for a packet.
 #include <benchmark/benchmark.h>
 
 #include <string>
