@@ -24,7 +24,6 @@ void Directory::Impl::publish(Instant now) {
     const std::uint32_t slot = queue[i];
     names[slot].queued = false;
     rank(slot, now);
-    if (!names[slot].any_up) settle(slot, now);
   }
   queue.clear();
 }
@@ -33,6 +32,8 @@ void Directory::Impl::rank(std::uint32_t slot, Instant now) {
   NameState& name = names[slot];
   to_contenders(name, now, contenders);
   ranker.rank(*name.config, contenders, now, ranking);
+  // What settles comes up before anybody sees the name without it: it is in the queue again.
+  if (!ranking.any_up && settle(slot, now)) return;
   for (std::size_t i = 0; i < name.endpoints.size(); ++i) name.endpoints[i].memory = ranking.memory[i];
   name.any_up = ranking.any_up;
   name.failing = ranking.basis == Ranking::Basis::kFailure;
