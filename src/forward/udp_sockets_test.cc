@@ -1,0 +1,124 @@
+#include "forward/udp_sockets.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "net/clock.h"
+#include "net/sockaddr.h"
+#include "net/socket.h"
+
+namespace har::forward {
+namespace {
+
+using std::chrono::seconds;
+
+struct UdpSocketsTest : testing::Test {
+  net::Loop loop;
+  Pending pending;
+  Random random;
+  int got = 0;
+  UdpSockets sockets{
+      loop, pending, random, 64, [this](std::uint32_t, std::span<std::uint8_t>) { ++got; }, [](std::uint32_t) {},
+      [] {}};
+  net::Fd upstream;
+  Instant now = net::now();
+
+  void SetUp() override {
+    auto fd = net::bind_udp(IpPort{*IpAddress::parse("127.0.0.1"), 0, 0}, {});
+    ASSERT_TRUE(fd);
+    upstream = std::move(*fd);
+    net::SocketAddress name;
+    socklen_t size = sizeof name;
+    getsockname(upstream.get(), &name.generic, &size);
+    sockets.set_upstream(0, name.to_ip_port());
+  }
+  // Sends one query; the port that it came from.
+  std::uint16_t send(bool answered = true) {
+    std::array<std::uint8_t, 12> query{};
+    const auto ref = Pending::ref(pending.take(Record::State::kActive), 0);
+    EXPECT_TRUE(sockets.send(0, query, ref, now));
+    net::SocketAddress from;
+    socklen_t size = sizeof from;
+    EXPECT_EQ(recvfrom(upstream.get(), query.data(), query.size(), 0, &from.generic, &size), 12);
+    EXPECT_EQ(pending.handle(ref).id, query[0] << 8 | query[1]);
+    if (answered) {
+      const std::uint32_t channel = pending.handle(ref).channel;
+      pending.unlink(ref);
+      sockets.close_if_done(channel);
+      pending.release(Pending::record_of(ref));
+    } else {
+      outstanding.push_back(ref);
+    }
+    return from.to_ip_port().port;
+  }
+  std::vector<std::uint32_t> outstanding;
+};
+
+TEST_F(UdpSocketsTest, NoneIsOpenBeforeTheFirstQuery) { EXPECT_EQ(sockets.open(), 0U); }
+
+TEST_F(UdpSocketsTest, ABusyForwarderUsesSixtyFourPorts) {
+  std::set<std::uint16_t> ports;
+  for (int i = 0; i < 2000; ++i) ports.insert(send());
+  EXPECT_EQ(ports.size(), 64U);
+  EXPECT_EQ(sockets.open(), 64U);
+}
+
+TEST_F(UdpSocketsTest, EachIsRenewedAtUseAfterTenSeconds) {
+  std::set<std::uint16_t> before;
+  std::set<std::uint16_t> after;
+  for (int i = 0; i < 2000; ++i) before.insert(send());
+  now += seconds(10);
+  for (int i = 0; i < 2000; ++i) after.insert(send());
+  EXPECT_EQ(sockets.open(), 64U);
+  int same = 0;
+  for (const std::uint16_t port : after) same += before.contains(port) ? 1 : 0;
+  EXPECT_LE(same, 8);  // by chance one of 28,000 may come back
+}
+
+TEST_F(UdpSocketsTest, ARenewedOneWithQueriesOutstandingListensOnUntilTheyEnd) {
+  const std::uint16_t port = send(false);
+  const std::uint32_t ref = outstanding[0];
+  const std::uint32_t channel = pending.handle(ref).channel;
+  now += seconds(10);
+  sockets.retire(channel);
+  EXPECT_EQ(sockets.open(), 1U);
+  const net::SocketAddress to(IpPort{*IpAddress::parse("127.0.0.1"), port, 0});
+  ASSERT_EQ(sendto(upstream.get(), "hello", 5, 0, &to.generic, to.size()), 5);
+  while (got == 0) loop.run_once();
+  pending.unlink(ref);
+  sockets.close_if_done(channel);
+  EXPECT_EQ(sockets.open(), 0U);
+}
+
+TEST_F(UdpSocketsTest, AnIdleForwarderClosesWhatIsTooOld) {
+  send();
+  send(false);
+  now += seconds(10);
+  sockets.sweep(now);
+  EXPECT_EQ(sockets.open(), 1U);  // the one that waits
+}
+
+TEST_F(UdpSocketsTest, AStrangersDatagramDoesNotArrive) {
+  const std::uint16_t port = send(false);
+  auto stranger = net::bind_udp(IpPort{*IpAddress::parse("127.0.0.1"), 0, 0}, {});
+  ASSERT_TRUE(stranger);
+  const net::SocketAddress to(IpPort{*IpAddress::parse("127.0.0.1"), port, 0});
+  sendto(stranger->get(), "forged", 6, 0, &to.generic, to.size());
+  ASSERT_EQ(sendto(upstream.get(), "hello", 5, 0, &to.generic, to.size()), 5);
+  while (got == 0) loop.run_once();
+  EXPECT_EQ(got, 1);
+}
+
+TEST_F(UdpSocketsTest, ASocketThatTheKernelWillNotSendOnIsRenewed) {
+  // Connected to port 0 nothing can be sent; the place is then given a good address as after a change of routes.
+  sockets.set_upstream(1, IpPort{*IpAddress::parse("127.0.0.1"), 0, 0});
+  std::array<std::uint8_t, 12> query{};
+  const auto ref = Pending::ref(pending.take(Record::State::kActive), 0);
+  EXPECT_FALSE(sockets.send(1, query, ref, now));
+  EXPECT_EQ(pending.handle(ref).channel, kNone);
+  EXPECT_EQ(sockets.open(), 0U);
+}
+
+}  // namespace
+}  // namespace har::forward
