@@ -72,7 +72,8 @@ class Store {
   // are dropped first, then events, and the newest endpoint rows win.
   void put_events(std::vector<EventRow> events);
   void put_samples(std::vector<Sample> samples);
-  // `endpoints` are all there are of `names`: stored ones of these names that are not among them are removed.
+  // Of every name that is mentioned `endpoints` are all there are: stored ones that are not among them are removed.
+  // Names that are not mentioned stay as they are.
   void put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall);
   void forget_others(std::vector<std::string> names);  // rows of names that are configured no more are removed
 

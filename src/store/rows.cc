@@ -1,0 +1,345 @@
+#include "store/rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+namespace har::store {
+namespace {
+
+using std::chrono::microseconds;
+
+double seconds_of(WallTime time) { return static_cast<double>(time.time_since_epoch().count()) / 1e6; }
+
+WallTime wall_time(double seconds) {
+  // Years 1970 to some 2500; nonsense must not overflow.
+  const double bounded = std::isfinite(seconds) ? std::clamp(seconds, 0.0, 1.7e10) : 0.0;
+  return WallTime(microseconds(std::llround(bounded * 1e6)));
+}
+
+Duration age_of(const SQLite::Column& time, WallTime wall) {
+  if (time.isNull()) return kAges;
+  const microseconds age = wall - wall_time(time.getDouble());
+  // A time in the future comes from a clock that was wrong, then or now: better taken for fresh than thrown away.
+  return std::clamp<microseconds>(age, microseconds(0), kAges);  // before it becomes nanoseconds, which have less room
+}
+
+Duration micros(const SQLite::Column& column) {
+  return microseconds(std::clamp<std::int64_t>(column.getInt64(), 0, microseconds(std::chrono::hours(1)).count()));
+}
+
+std::int64_t micros(Duration time) { return std::chrono::duration_cast<microseconds>(time).count(); }
+
+std::uint64_t count(const SQLite::Column& column) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, column.getInt64()));
+}
+
+// sqlite's integers are signed.
+std::int64_t stored(std::uint64_t n) { return static_cast<std::int64_t>(n & 0x7FFF'FFFF'FFFF'FFFFULL); }
+
+health::State state_of(const std::string& text) {
+  for (const auto state : {health::State::kUp, health::State::kDown}) {
+    if (text == health::word(state)) return state;
+  }
+  return health::State::kUnknown;
+}
+
+health::Outcome outcome_of(const std::string& text) {
+  using health::Outcome;
+  for (const auto outcome : {Outcome::kOk, Outcome::kTimeout, Outcome::kConnectError, Outcome::kResponseError}) {
+    if (text == health::word(outcome)) return outcome;
+  }
+  return Outcome::kOtherError;
+}
+
+void bind_time(SQLite::Statement& statement, int index, const std::optional<Instant>& time, const StateRows& state) {
+  if (!time) {
+    statement.bind(index);
+    return;
+  }
+  const auto since = std::chrono::duration_cast<microseconds>(*time - state.now);
+  statement.bind(index, seconds_of(state.wall + since));
+}
+
+void bind_text(SQLite::Statement& statement, int index, const std::string& text) {
+  if (text.empty()) {
+    statement.bind(index);
+  } else {
+    statement.bind(index, text);
+  }
+}
+
+// Runs a statement and leaves it ready for the next row, also when it throws.
+void run(SQLite::Statement& statement) {
+  struct Reset {
+    SQLite::Statement& statement;
+    ~Reset() { statement.tryReset(); }
+  } const reset{statement};
+  statement.exec();
+}
+
+bool is_same(const EndpointRow& a, const EndpointRow& b) {
+  const auto values = [](const EndpointRow& row) {
+    const health::EndpointReport& r = row.report;
+    return std::tie(r.state, r.drained, r.chosen, r.successes, r.timeouts, r.connect_errors, r.response_errors,
+                    r.other_errors, r.last_check, r.last_success, r.last_failure, r.last_status, r.connect_time,
+                    r.response_time, row.dns_successes, row.dns_timeouts, row.dns_errors);
+  };
+  return values(a) == values(b);
+}
+
+}  // namespace
+
+Loaded load(SQLite::Database& database, WallTime wall) {
+  Loaded loaded;
+  SQLite::Statement names(database, "SELECT name, queries FROM names");
+  while (names.executeStep()) {
+    loaded.names.push_back({names.getColumn(0).getString(), count(names.getColumn(1))});
+  }
+  SQLite::Statement rows(database,
+                         "SELECT name, candidate, address, state, admin, chosen, connect_time, response_time, "
+                         "last_check_time, last_success_time, successes, timeouts, connect_errors, response_errors, "
+                         "other_errors FROM candidates");
+  while (rows.executeStep()) {
+    const auto address = IpAddress::parse(rows.getColumn(2).getString());
+    if (!address) continue;
+    health::StoredEndpoint endpoint;
+    endpoint.name = rows.getColumn(0).getString();
+    endpoint.candidate = rows.getColumn(1).getString();
+    endpoint.address = *address;
+    endpoint.state = state_of(rows.getColumn(3).getString());
+    endpoint.drained = rows.getColumn(4).getString() == "drained";
+    endpoint.chosen = rows.getColumn(5).getInt() != 0;
+    endpoint.connect_time = micros(rows.getColumn(6));
+    endpoint.response_time = micros(rows.getColumn(7));
+    endpoint.age = age_of(rows.getColumn(8), wall);
+    if (!rows.getColumn(9).isNull()) endpoint.since_success = age_of(rows.getColumn(9), wall);
+    endpoint.successes = count(rows.getColumn(10));
+    endpoint.timeouts = count(rows.getColumn(11));
+    endpoint.connect_errors = count(rows.getColumn(12));
+    endpoint.response_errors = count(rows.getColumn(13));
+    endpoint.other_errors = count(rows.getColumn(14));
+    loaded.endpoints.push_back(std::move(endpoint));
+  }
+  return loaded;
+}
+
+History read_history(SQLite::Database& database, const HistoryQuery& query) {
+  const auto bind = [&](SQLite::Statement& statement) {
+    statement.bind(1, query.name);
+    statement.bind(2, seconds_of(query.since));
+    statement.bind(3, seconds_of(query.until));
+    statement.bind(4, static_cast<std::int64_t>(std::min<std::size_t>(query.limit, 1'000'000)));
+  };
+  History history;
+  SQLite::Statement events(database,
+                           "SELECT time, name, candidate, address, kind, old, new, reason FROM events "
+                           "WHERE (?1 = '' OR name = ?1) AND time >= ?2 AND time < ?3 "
+                           "ORDER BY time DESC, rowid DESC LIMIT ?4");
+  bind(events);
+  while (events.executeStep()) {
+    EventRow row{wall_time(events.getColumn(0).getDouble()), {}};
+    row.event.name = events.getColumn(1).getString();
+    row.event.candidate = events.getColumn(2).getString();
+    row.event.address = IpAddress::parse(events.getColumn(3).getString());
+    row.event.kind =
+        events.getColumn(4).getString() == "choice" ? health::EventKind::kChoice : health::EventKind::kState;
+    row.event.old_value = events.getColumn(5).getString();
+    row.event.new_value = events.getColumn(6).getString();
+    row.event.reason = events.getColumn(7).getString();
+    history.events.push_back(std::move(row));
+  }
+  std::reverse(history.events.begin(), history.events.end());
+  if (!query.with_samples) return history;
+  SQLite::Statement samples(database,
+                            "SELECT time, name, candidate, address, connect_time, response_time, outcome FROM samples "
+                            "WHERE (?1 = '' OR name = ?1) AND time >= ?2 AND time < ?3 "
+                            "ORDER BY time DESC, rowid DESC LIMIT ?4");
+  bind(samples);
+  while (samples.executeStep()) {
+    const auto address = IpAddress::parse(samples.getColumn(3).getString());
+    if (!address) continue;
+    history.samples.push_back({wall_time(samples.getColumn(0).getDouble()), samples.getColumn(1).getString(),
+                               samples.getColumn(2).getString(), *address, micros(samples.getColumn(4)),
+                               micros(samples.getColumn(5)), outcome_of(samples.getColumn(6).getString())});
+  }
+  std::reverse(history.samples.begin(), history.samples.end());
+  return history;
+}
+
+Rows::Rows(SQLite::Database& database)
+    : database_(database),
+      put_name_(database, "INSERT OR REPLACE INTO names (name, queries) VALUES (?, ?)"),
+      put_endpoint_(database,
+                    // A time that was once known never becomes "never" again: a process that has just started, and has
+                    // not checked yet, must not make what is stored worthless.
+                    "INSERT INTO candidates (name, candidate, address, state, admin, chosen, successes, timeouts, "
+                    "connect_errors, response_errors, other_errors, dns_successes, dns_timeouts, dns_errors, "
+                    "last_check_time, last_success_time, last_failure_time, last_check_status, connect_time, "
+                    "response_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET state = excluded.state, admin = excluded.admin, "
+                    "chosen = excluded.chosen, successes = excluded.successes, timeouts = excluded.timeouts, "
+                    "connect_errors = excluded.connect_errors, response_errors = excluded.response_errors, "
+                    "other_errors = excluded.other_errors, dns_successes = excluded.dns_successes, "
+                    "dns_timeouts = excluded.dns_timeouts, dns_errors = excluded.dns_errors, "
+                    "last_check_time = coalesce(excluded.last_check_time, last_check_time), "
+                    "last_success_time = coalesce(excluded.last_success_time, last_success_time), "
+                    "last_failure_time = coalesce(excluded.last_failure_time, last_failure_time), "
+                    "last_check_status = coalesce(excluded.last_check_status, last_check_status), "
+                    "connect_time = excluded.connect_time, response_time = excluded.response_time"),
+      put_event_(database,
+                 "INSERT INTO events (time, name, candidate, address, kind, old, new, reason) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+      put_sample_(database,
+                  "INSERT INTO samples (time, name, candidate, address, connect_time, response_time, outcome) "
+                  "VALUES (?, ?, ?, ?, ?, ?, ?)"),
+      delete_name_(database, "DELETE FROM names WHERE name = ?"),
+      delete_endpoint_(database, "DELETE FROM candidates WHERE name = ? AND candidate = ? AND address = ?") {
+  SQLite::Statement endpoints(database, "SELECT name, candidate, address FROM candidates");
+  while (endpoints.executeStep()) {
+    endpoints_.emplace(
+        Key(endpoints.getColumn(0).getString(), endpoints.getColumn(1).getString(), endpoints.getColumn(2).getString()),
+        std::nullopt);
+  }
+  SQLite::Statement names(database, "SELECT name FROM names");
+  while (names.executeStep()) names_.emplace(names.getColumn(0).getString(), std::nullopt);
+}
+
+Rows::Key Rows::key_of(const EndpointRow& row) {
+  return {row.report.name, row.report.candidate, row.report.address.to_string()};
+}
+
+Rows::Difference Rows::difference(const Batch& batch) const {
+  static const std::unordered_map<std::string, StateRows::Name> kNone;
+  const auto& state = batch.state ? batch.state->names : kNone;
+  Difference out;
+  for (const auto& [name, rows] : state) {
+    if (rows.queries) {
+      const auto known = names_.find(name);
+      if (known == names_.end() || known->second != *rows.queries) out.names.emplace_back(name, *rows.queries);
+    }
+    std::map<Key, const EndpointRow*> listed;
+    for (const EndpointRow& row : rows.endpoints) listed[key_of(row)] = &row;
+    for (const auto& [key, row] : listed) {
+      const auto known = endpoints_.find(key);
+      if (known == endpoints_.end() || !known->second || !is_same(*known->second, *row)) {
+        out.changed.emplace_back(key, row);
+      }
+    }
+    for (auto i = endpoints_.lower_bound(Key(name, "", "")); i != endpoints_.end() && std::get<0>(i->first) == name;
+         ++i) {
+      if (!listed.contains(i->first)) out.gone.push_back(i->first);
+    }
+  }
+  if (!batch.keep_names) return out;
+  const std::unordered_set<std::string> kept(batch.keep_names->begin(), batch.keep_names->end());
+  const auto is_forgotten = [&](const std::string& name) { return !kept.contains(name) && !state.contains(name); };
+  for (const auto& [key, known] : endpoints_) {
+    if (is_forgotten(std::get<0>(key))) out.gone.push_back(key);
+  }
+  for (const auto& [name, known] : names_) {
+    if (is_forgotten(name)) out.names_gone.push_back(name);
+  }
+  return out;
+}
+
+void Rows::write(const Batch& batch) {
+  const Difference changes = difference(batch);
+  if (changes.is_empty() && batch.events.empty() && batch.samples.empty()) return;
+  SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
+  for (const std::string& name : changes.names_gone) {
+    delete_name_.bind(1, name);
+    run(delete_name_);
+  }
+  for (const Key& key : changes.gone) {
+    delete_endpoint_.bind(1, std::get<0>(key));
+    delete_endpoint_.bind(2, std::get<1>(key));
+    delete_endpoint_.bind(3, std::get<2>(key));
+    run(delete_endpoint_);
+  }
+  for (const auto& [name, queries] : changes.names) {
+    put_name_.bind(1, name);
+    put_name_.bind(2, stored(queries));
+    run(put_name_);
+  }
+  for (const auto& [key, row] : changes.changed) write_endpoint(*row, *batch.state);
+  for (const EventRow& row : batch.events) write_event(row);
+  for (const Sample& sample : batch.samples) write_sample(sample);
+  transaction.commit();
+  remember(changes, batch);
+}
+
+void Rows::write_endpoint(const EndpointRow& row, const StateRows& state) {
+  const health::EndpointReport& report = row.report;
+  SQLite::Statement& s = put_endpoint_;
+  s.bind(1, report.name);
+  s.bind(2, report.candidate);
+  s.bind(3, report.address.to_string());
+  s.bind(4, std::string(health::word(report.state)));
+  s.bind(5, report.drained ? "drained" : "auto");
+  s.bind(6, report.chosen ? 1 : 0);
+  s.bind(7, stored(report.successes));
+  s.bind(8, stored(report.timeouts));
+  s.bind(9, stored(report.connect_errors));
+  s.bind(10, stored(report.response_errors));
+  s.bind(11, stored(report.other_errors));
+  s.bind(12, stored(row.dns_successes));
+  s.bind(13, stored(row.dns_timeouts));
+  s.bind(14, stored(row.dns_errors));
+  bind_time(s, 15, report.last_check, state);
+  bind_time(s, 16, report.last_success, state);
+  bind_time(s, 17, report.last_failure, state);
+  bind_text(s, 18, report.last_status);
+  s.bind(19, micros(report.connect_time));
+  s.bind(20, micros(report.response_time));
+  run(s);
+}
+
+void Rows::write_event(const EventRow& row) {
+  SQLite::Statement& s = put_event_;
+  s.bind(1, seconds_of(row.time));
+  s.bind(2, row.event.name);
+  bind_text(s, 3, row.event.candidate);
+  bind_text(s, 4, row.event.address ? row.event.address->to_string() : std::string());
+  s.bind(5, row.event.kind == health::EventKind::kState ? "state" : "choice");
+  s.bind(6, row.event.old_value);
+  s.bind(7, row.event.new_value);
+  s.bind(8, row.event.reason);
+  run(s);
+}
+
+void Rows::write_sample(const Sample& sample) {
+  SQLite::Statement& s = put_sample_;
+  s.bind(1, seconds_of(sample.time));
+  s.bind(2, sample.name);
+  s.bind(3, sample.candidate);
+  s.bind(4, sample.address.to_string());
+  s.bind(5, micros(sample.connect_time));
+  s.bind(6, micros(sample.response_time));
+  s.bind(7, std::string(health::word(sample.outcome)));
+  run(s);
+}
+
+void Rows::remember(const Difference& difference, const Batch& batch) {
+  for (const std::string& name : difference.names_gone) names_.erase(name);
+  for (const Key& key : difference.gone) endpoints_.erase(key);
+  for (const auto& [name, queries] : difference.names) names_[name] = queries;
+  for (const auto& [key, row] : difference.changed) endpoints_[key] = *row;
+  if (batch.state) {
+    now_ = batch.state->now;
+    wall_ = batch.state->wall;
+  }
+}
+
+StateRows Rows::known() const {
+  StateRows known{{}, now_, wall_};
+  for (const auto& [name, queries] : names_) {
+    if (queries) known.names[name].queries = queries;
+  }
+  for (const auto& [key, row] : endpoints_) {
+    if (row) known.names[std::get<0>(key)].endpoints.push_back(*row);
+  }
+  return known;
+}
+
+}  // namespace har::store

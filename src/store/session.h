@@ -1,0 +1,56 @@
+// One data file, open: from its opening until a failure ends it. Knows whether the file is still the one that was
+// opened. Thread: the store's thread.  Tested by: store_test.cc
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "store/disk.h"
+#include "store/rows.h"
+#include "store/schema.h"
+#include "store/thinning.h"
+
+namespace har::store {
+
+class Session {
+ public:
+  // Makes the file where there is none and migrates an older one. `migrated_from`: the version it had (0: new).
+  static Attempt<std::unique_ptr<Session>> open(const std::string& file, Duration busy_timeout);
+  int migrated_from() const { return migrated_from_; }
+
+  Attempt<Loaded> load(WallTime wall);
+  Attempt<History> read_history(const HistoryQuery& query);
+  Attempt<void> write(const Batch& batch);
+  // All that was written in this session.
+  StateRows known() const { return rows_.known(); }
+  Attempt<bool> thin(WallTime now) { return thinning_.step(connection_, now); }
+  // Reads the whole file and looks for damage; a file that takes longer than `at_most` counts as whole.
+  Attempt<void> check(Duration at_most);
+  // kMoved: it was deleted or replaced, or its log was. kFull: a reader keeps the log from being emptied, and it grew
+  // beyond all measure. With a log beyond the first bound `samples_fit` becomes false.
+  Attempt<void> look(bool& samples_fit);
+  // Before the end of a session whose file was deleted or replaced: our log, left under its name, would be taken for
+  // the log of whatever file stands or will stand there.
+  void remove_orphaned_log();
+  void halt_at(Instant deadline) { connection_.halt_at(deadline); }
+
+  // Of a log (FILE-wal) that a reader of many minutes' patience keeps from being emptied.
+  static constexpr std::uint64_t kLogTooBigForSamples = 64U << 20U, kLogTooBig = 256U << 20U;
+
+ private:
+  Session(std::string file, Connection connection, int migrated_from);
+
+  const std::string file_, log_file_;
+  const int migrated_from_;
+  const std::optional<FileIdentity> identity_;
+  std::optional<FileIdentity> log_identity_;  // of FILE-wal, once there is one
+  Connection connection_;
+  Rows rows_;
+  Thinning thinning_;
+};
+
+// Reads without writing anything, for a file that cannot be opened otherwise (a read-only or full disk).
+Attempt<Loaded> load_read_only(const std::string& file, WallTime wall);
+
+}  // namespace har::store
