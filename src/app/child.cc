@@ -22,7 +22,7 @@ constexpr Duration kLongestDelay = milliseconds(500);
 constexpr Duration kHealthyLife = std::chrono::seconds(10);
 
 // Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become(const char* program, const char* role, int channel, pid_t keeper) {
+[[noreturn]] void become(const char* program, int channel, pid_t keeper) {
   // The child must not outlive the keeper. The flag is cleared by a change of uid: the child sets it again then.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != keeper) _exit(1);
@@ -30,7 +30,7 @@ constexpr Duration kHealthyLife = std::chrono::seconds(10);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (dup2(channel, kChannelFd) < 0) _exit(127);
-  char* const arguments[] = {const_cast<char*>(role), nullptr};
+  char* const arguments[] = {const_cast<char*>(program), nullptr};
   execv(program, arguments);
   _exit(127);
 }
@@ -58,7 +58,7 @@ Result<void> Child::start(Instant now) {
     // Descriptor 3 may be the channel itself, which then must lose its close-on-exec flag: dup first.
     const int held = pair->second.get();
     const int channel = held == kChannelFd ? fcntl(held, F_DUPFD_CLOEXEC, kChannelFd + 1) : held;
-    become(program_.c_str(), role_.c_str(), channel, keeper);
+    become(program_.c_str(), channel, keeper);
   }
   channel_ = std::move(pair->first);
   pid_ = pid;

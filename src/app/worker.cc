@@ -72,12 +72,15 @@ struct Worker::Impl {
         drain(loop, [this] { on_drain(); }),
         orders(loop, [this](Order order) { std::visit([this](auto& o) { obey(o); }, order); }) {
     forwarder.loop_found = [this](const IpPort& upstream) { shared.upstream_looping(upstream); };
-    forwarder.health_changed = [this](const IpPort& upstream, bool alive) {
-      shared.log->warning(alive ? "upstream_alive" : "upstream_dead",
-                          {{"upstream", upstream.to_string()}, {"worker", index}});
-    };
+    forwarder.health_changed = [this](const IpPort& upstream, bool alive) { tell_health("udp", upstream, alive); };
+    forwarder.tcp_health_changed = [this](const IpPort& upstream, bool alive) { tell_health("tcp", upstream, alive); };
     forwarder.backlog = [this](const net::Asker& asker) { return tcp.backlog(asker); };
     on_beat();
+  }
+
+  void tell_health(const char* transport, const IpPort& upstream, bool alive) const {
+    shared.log->warning(alive ? "upstream_alive" : "upstream_dead",
+                        {{"upstream", upstream.to_string()}, {"transport", transport}, {"worker", index}});
   }
 
   forward::Options forward_options() const {
