@@ -95,6 +95,21 @@ TEST(Addresses, TtlsOutsideTheChainDoNotCount) {
   EXPECT_EQ(got.ttl, 40U);
 }
 
+TEST(Addresses, OfSeveralCnamesTheFirstCountsAndAnAddressBesideOneWins) {
+  const auto two = read_addresses(reply(4)
+                                      .cname("www.example", 50, "x")
+                                      .cname("www.example", 5, "y")
+                                      .a("y", 40, {192, 0, 2, 2})
+                                      .a("x", 40, {192, 0, 2, 1}),
+                                  kTypeA);
+  EXPECT_EQ(text(two), "192.0.2.1 ");
+  EXPECT_EQ(two.ttl, 40U);
+  const auto both = read_addresses(
+      reply(3).cname("www.example", 5, "x").a("x", 4, {192, 0, 2, 1}).a("www.example", 40, {192, 0, 2, 9}), kTypeA);
+  EXPECT_EQ(text(both), "192.0.2.9 ");
+  EXPECT_EQ(both.ttl, 40U);
+}
+
 TEST(Addresses, CompressedNamesAreFollowed) {
   const auto got = read_addresses(reply(2)
                                       .raw({0xC0, 12})

@@ -255,6 +255,17 @@ TEST(Reply, TheErrorsTextGoesBeforeTheErrorAndBothWithoutTc) {
   EXPECT_EQ(y.out[509], 0);
 }
 
+TEST(Reply, ATextThatJustFitsIsShownAndOneOctetMoreIsNot) {
+  Exchange x(asks_with_opt(512));
+  const std::size_t room = 512 - x.query.question.size() - 12 - 11 - 6;
+  for (const std::size_t extra : {0U, 1U}) {
+    const std::string text(room + extra, 't');
+    Reply reply(x.query, kServFail, Reply::kNotAuthoritative, 512, x.out);
+    reply.set_error(kEdeOther, text);
+    EXPECT_EQ(reply.finish(), extra == 0 ? 512 : 512 - room);
+  }
+}
+
 TEST(Reply, ALimitBelow512IsRaisedAndOneBeyondTheMemoryLowered) {
   Exchange x(asks());
   Reply low(x.query, kNoError, Reply::kAuthoritative, 100, x.out);
