@@ -1,0 +1,67 @@
+"""Runs a test in a child process with a network, mounts and /etc/resolv.conf of its own, so that port 53, IPv6
+addresses and whole file systems may be used freely. Needs root."""
+import ctypes
+import functools
+import os
+import subprocess
+import sys
+import traceback
+
+import pytest
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+
+
+def run(*command):
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def add_addresses(*addresses):
+    for address in addresses:
+        width = 128 if ":" in address else 32
+        extra = ("nodad",) if ":" in address else ()
+        run("ip", "address", "add", f"{address}/{width}", "dev", "lo", *extra)
+
+
+def bind_over(target, source):
+    run("mount", "--bind", str(source), str(target))
+
+
+def in_own_network(test):
+    @functools.wraps(test)
+    def wrapper(*arguments, **options):
+        if os.geteuid() != 0:
+            pytest.skip("needs root for a network of its own")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            said = b""
+            try:
+                if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "unshare")
+                run("mount", "--make-rprivate", "/")
+                run("ip", "link", "set", "lo", "up")
+                test(*arguments, **options)
+            except BaseException:
+                said = traceback.format_exc().encode()
+            for fixture in options.values():  # what the child has made is the child's to end
+                if hasattr(fixture, "end"):
+                    try:
+                        fixture.end()
+                    except BaseException:
+                        said += traceback.format_exc().encode()
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(said or b"fine")
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            said = pipe.read()
+        os.waitpid(child, 0)
+        if said != b"fine":
+            pytest.fail(said.decode() or "the child ended without a word", pytrace=False)
+
+    return wrapper

@@ -1,0 +1,140 @@
+"""Processes that end, by accident and on purpose."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import dns.message
+import dns.rcode
+import pytest
+
+from lab import dnsclient
+from lab.daemon import HARD, Daemon, is_running
+from lab.net import wait_until
+
+
+@pytest.fixture
+def world(lab):
+    class World:
+        pass
+
+    world = World()
+    world.first, world.second = lab.webs({}, {})
+    world.upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    world.body = f"""
+        nameservers = {{ {world.upstream.spec} }}
+        name a.test {{ selection_method = failover check_frequency = 0.5
+          candidate one {{ check_address = "{world.first.url}" }}
+          candidate two {{ check_address = "{world.second.url}" }}
+        }}"""
+    world.daemon = lab.daemon(world.body)
+    return world
+
+
+def test_the_processes_bear_their_names(world):
+    assert set(world.daemon.children()) == {"hard-answerer", "hard-checker"}
+    assert open(f"/proc/{world.daemon.process.pid}/comm").read().strip() == "hard"
+
+
+def test_a_killed_answerer_loses_at_most_the_query_it_was_at(world):
+    daemon = world.daemon
+    with dnsclient.Load(daemon.server, dnsclient.query("a.test").to_wire(), timeout=1.0) as load:
+        for _ in range(3):
+            before = daemon.children()["hard-answerer"]
+            os.kill(before, signal.SIGKILL)
+            wait_until(lambda: daemon.children().get("hard-answerer", before) != before, 2, what="a new answerer")
+            wait_until(lambda: load.replies and load.replies[-1][2] is not None
+                       and load.replies[-1][0] > time.monotonic() - 0.2, 3, what="answers")
+    assert len(load.lost()) <= 3
+    assert max(took for _, took, reply in load.replies if reply) < 1.0
+    assert daemon.addresses("x.test") == ["192.0.2.1"]
+
+
+def test_a_killed_checker_costs_no_answer_and_its_successor_goes_on_checking(world):
+    daemon = world.daemon
+    with dnsclient.Load(daemon.server, dnsclient.query("a.test").to_wire(), interval=0.001) as load:
+        before = daemon.children()["hard-checker"]
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: daemon.children().get("hard-checker", before) != before, 2, what="a new checker")
+        world.first.kill()
+        daemon.wait_for_answer("a.test", [world.second.address], 6)
+    assert not load.lost()
+    assert max(took for _, took, _ in load.replies) < 0.5
+    world.first.start()
+    daemon.wait_for_answer("a.test", [world.first.address], 6)
+
+
+def test_a_checker_killed_again_and_again_does_not_end_the_daemon(world):
+    daemon = world.daemon
+    for _ in range(6):
+        wait_until(lambda: "hard-checker" in daemon.children(), 3, what="a checker")
+        os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+        assert daemon.addresses("a.test") == [world.first.address]
+        time.sleep(0.02)
+    wait_until(lambda: "hard-checker" in daemon.children(), 3, what="a checker")
+    assert daemon.process.poll() is None
+
+
+def test_when_the_keeper_dies_the_others_end_at_once(world):
+    children = list(world.daemon.children().values())
+    world.daemon.process.kill()
+    world.daemon.process.wait()
+    assert wait_until(lambda: not any(map(is_running, children)), 1, what="the children's end") < 1
+    # And the next daemon may start at once.
+    world.daemon.start()
+    assert world.daemon.addresses("a.test") == [world.first.address]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_within_a_second_with_exit_code_0(world, number):
+    start = time.monotonic()
+    world.daemon.process.send_signal(number)
+    assert world.daemon.process.wait(timeout=5) == 0
+    assert time.monotonic() - start < 1.0
+
+
+def test_what_is_still_open_at_the_end_gets_servfail(world):
+    world.upstream.silent = True
+    with dnsclient.udp_socket(world.daemon.server) as s, dnsclient.tcp_socket(world.daemon.server) as t:
+        wire = dnsclient.query("slow.test", use_edns=0).to_wire()
+        s.send(wire)
+        t.sendall(dnsclient.frame(wire))
+        wait_until(lambda: world.upstream.seen.count(("slow.test", "A")) >= 2, 1, what="both at the upstream")
+        took = world.daemon.stop()
+        for reply in (dns.message.from_wire(s.recv(4096)), dns.message.from_wire(dnsclient.receive_message(t))):
+            assert reply.rcode() == dns.rcode.SERVFAIL and dnsclient.error_codes(reply) == [14]
+    assert took < 1.0
+
+
+def test_it_ends_in_time_with_stopped_children(world):
+    for pid in world.daemon.children().values():
+        os.kill(pid, signal.SIGSTOP)
+    assert world.daemon.stop() < 1.3  # kept well within what a service manager waits
+
+
+def test_a_second_daemon_is_refused_with_the_owners_pid(world, lab):
+    second = Daemon(lab.folder / "second", world.body, listen=world.daemon.listen, port=world.daemon.port)
+    second.start(wait=False)
+    assert second.process.wait(timeout=6) == 1
+    assert str(world.daemon.process.pid) in second.log()
+    assert world.daemon.addresses("a.test") == [world.first.address]
+    # Over TCP alone as well: somebody else's listener is no less an owner.
+    world.daemon.stop()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(world.daemon.server)
+        listener.listen()
+        second.start(wait=False)
+        assert second.process.wait(timeout=6) == 1
+        assert str(os.getpid()) in second.log()
+
+
+def test_missing_programs_are_a_clear_end(tmp_path):
+    lonely = tmp_path / "hard"
+    shutil.copy(HARD, lonely)
+    config = tmp_path / "har.conf"
+    config.write_text('nameservers = { 127.0.0.1 }')
+    done = subprocess.run([lonely, config], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and "hard-checker" in done.stderr

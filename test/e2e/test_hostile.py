@@ -1,0 +1,211 @@
+"""Packets from people who mean no good, towards us and from upstreams."""
+import os
+import random
+import select
+import socket
+import struct
+import time
+
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rrset
+import pytest
+
+from lab import dnsclient
+from test_forwarding import RECORDS, random_query
+
+PACKETS = 100_000
+
+
+@pytest.fixture(scope="module")
+def world(module_lab):
+    lab = module_lab
+
+    class World:
+        pass
+
+    world = World()
+    world.nsd = lab.nsd(RECORDS)
+    world.web = lab.web()
+    world.daemon = lab.daemon(f"""
+        nameservers = {{ {world.nsd.spec} }}
+        name own.test {{ candidate a {{ check_address = "{world.web.url}" }} }}""")
+    return world
+
+
+def mutated(wire, dice):
+    out = bytearray(wire)
+    for _ in range(dice.randrange(1, 6)):
+        what = dice.randrange(5)
+        at = dice.randrange(len(out)) if out else 0
+        if what == 0 and out:
+            out[at] ^= 1 << dice.randrange(8)
+        elif what == 1 and out:
+            out[at] = dice.choice((0, 1, 63, 64, 127, 128, 192, 255))
+        elif what == 2:
+            del out[at:at + dice.randrange(1, 8)]
+        elif what == 3:
+            out[at:at] = dice.randbytes(dice.randrange(1, 8))
+        else:
+            del out[at:]
+    return bytes(out)
+
+
+def test_a_hundred_thousand_hostile_packets_do_no_harm(world):
+    dice = random.Random(815)
+    seeds = [random_query(dice) for _ in range(300)]
+    seeds += [dnsclient.query("own.test", kind, use_edns=e).to_wire() for kind in ("A", "AAAA", "ANY", "HTTPS")
+              for e in (False, 0)]
+    pids = world.daemon.children()
+    good = dnsclient.query("own.test").to_wire()
+    sockets = [dnsclient.udp_socket(world.daemon.server) for _ in range(8)]
+    for s in sockets:
+        s.setblocking(False)
+    resident = None
+    for n in range(PACKETS):
+        if n == PACKETS // 5:
+            time.sleep(0.3)
+            resident = world.daemon.resident_kib()
+        if n % 2_000 == 1_999:
+            with dnsclient.udp_socket(world.daemon.server) as s:
+                for _ in range(3):  # floods fill socket buffers: UDP may lose one
+                    s.settimeout(1)
+                    s.send(good)
+                    try:
+                        assert s.recv(512)[-4:] == socket.inet_aton(world.web.address)
+                        break
+                    except socket.timeout:
+                        continue
+                else:
+                    pytest.fail(f"no answer after {n} packets\n{world.daemon.log()}")
+        s = sockets[n % len(sockets)]
+        try:
+            s.send(mutated(seeds[n % len(seeds)], dice))
+        except (BlockingIOError, ConnectionRefusedError):
+            pass
+        if n % 64 == 63:
+            for s in select.select(sockets, [], [], 0)[0]:
+                try:
+                    while s.recv(65535):
+                        pass
+                except OSError:
+                    pass
+    for s in sockets:
+        s.close()
+    assert world.daemon.addresses("own.test") == [world.web.address]
+    assert world.daemon.children() == pids, "nobody died"
+    assert world.daemon.resident_kib() - resident < 8 * 1024
+
+
+def test_hostile_streams_do_no_harm(world):
+    dice = random.Random(42)
+    pids = world.daemon.children()
+    seeds = [random_query(dice) for _ in range(100)]
+    for _ in range(300):
+        with dnsclient.tcp_socket(world.daemon.server) as s:
+            stream = b"".join(dnsclient.frame(mutated(dice.choice(seeds), dice)) for _ in range(dice.randrange(1, 20)))
+            try:
+                s.sendall(mutated(stream, dice))
+                if dice.random() < 0.5:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            except OSError:
+                pass
+    assert world.daemon.addresses("own.test", tcp=True) == [world.web.address]
+    assert world.daemon.children() == pids
+
+
+def test_large_packets_are_read_whole_and_answered(world):
+    options = struct.pack("!HH", 65001, 7000) + b"x" * 7000
+    wire = bytearray(dnsclient.query("own.test").to_wire())
+    wire[11] = 1
+    wire += b"\0" + struct.pack("!HHIH", 41, 4096, 0, len(options)) + options
+    with dnsclient.udp_socket(world.daemon.server) as s:
+        s.send(wire)
+        assert dnsclient.addresses(dns.message.from_wire(s.recv(4096))) == [world.web.address]
+
+
+def wrong_replies(query):
+    """Replies that an attacker or a broken resolver may send to the query, before the right one."""
+    def right():
+        reply = dns.message.make_response(query)
+        reply.answer.append(dns.rrset.from_text(query.question[0].name, 1, "IN", "A", "192.0.2.66"))
+        return reply
+
+    wire = bytearray(right().to_wire())
+    other_id = right()
+    other_id.id ^= 1
+    other_name = right()
+    other_name.question[0].name = dns.name.from_text("evil.test")
+    other_name.answer = []
+    no_question = right()
+    no_question.question = []
+    no_question.answer = []
+    is_query = right()
+    is_query.flags &= ~0x8000
+    return [b"", b"\0", bytes(wire[:11]), bytes(wire[:2]) + os.urandom(300), other_id.to_wire(), other_name.to_wire(),
+            no_question.to_wire(), is_query.to_wire(), bytes(wire[:2]) + b"\xff" * 60]
+
+
+@pytest.mark.parametrize("tcp", [False, True], ids=["UDP", "TCP"])
+def test_wrong_replies_of_an_upstream_do_not_reach_the_client(lab, tcp):
+    def act(query, over_tcp):
+        if query.question[0].name.to_text() == "lost.test.":
+            return wrong_replies(query)
+        good = dns.message.make_response(query)
+        good.answer.append(dns.rrset.from_text(query.question[0].name, 1, "IN", "A", "192.0.2.1"))
+        return [*([] if over_tcp else wrong_replies(query)), good]
+
+    upstream = lab.script(act=act)
+    daemon = lab.daemon(f"nameservers = {{ {upstream.spec} }}")
+    for n in range(30):
+        assert daemon.addresses(f"x{n}.test", tcp=tcp) == ["192.0.2.1"]
+    assert daemon.ask("lost.test", tcp=tcp).rcode() == dns.rcode.SERVFAIL
+
+
+def test_random_replies_of_an_upstream_do_no_harm(lab):
+    dice = random.Random(7)
+
+    def act(query, tcp):
+        good = dns.message.make_response(query)
+        for n in range(3):
+            good.answer.append(dns.rrset.from_text(f"n{n}.test.", 1, "IN", "A", "192.0.2.1"))
+        wire = good.to_wire()
+        head = wire[:12 + len(query.question[0].name.to_wire()) + 4]
+        return [head + mutated(wire[len(head):], dice) for _ in range(3)]
+
+    upstream = lab.script(act=act)
+    web = lab.web()
+    # The checker's own resolver reads them as well: candidates by name.
+    candidates = "".join(f'candidate c{n} {{ check_address = "http://c{n}.test:1/" }}\n' for n in range(20))
+    daemon = lab.daemon(f"""
+        nameservers = {{ {upstream.spec} }}
+        name own.test {{ candidate a {{ check_address = "{web.url}" }} }}
+        name random.test {{ {candidates} }}""")
+    pids = daemon.children()
+    wires = [dnsclient.query(f"x{n}.test", kind).to_wire() for n in range(500) for kind in ("A", "TXT", "CNAME")]
+    dnsclient.exchange_many(daemon.server, wires, timeout=3, retries=0)
+    assert daemon.addresses("own.test") == [web.address]
+    assert daemon.children() == pids
+
+
+def test_a_flood_of_slow_queries_is_bounded_and_own_answers_go_on(lab):
+    silent = lab.script()
+    silent.silent = True
+    web = lab.web()
+    daemon = lab.daemon(f"""
+        nameservers = {{ {silent.spec} }} max_in_flight = 500
+        name own.test {{ candidate a {{ check_address = "{web.url}" }} }}""")
+    with dnsclient.udp_socket(daemon.server) as s:
+        s.settimeout(3)
+        wire = dnsclient.query("slow.test", use_edns=0).to_wire()[2:]
+        for n in range(1000):
+            s.send(struct.pack("!H", n) + wire)
+            if n % 100 == 99:
+                assert daemon.addresses("own.test") == [web.address]
+        early = set()
+        while len(early) < 500:  # the oldest are pushed out at once, long before their time
+            reply = dns.message.from_wire(s.recv(4096))
+            assert reply.rcode() == dns.rcode.SERVFAIL
+            early.add(reply.id)
+        assert early == set(range(500))

@@ -1,0 +1,147 @@
+"""SIGHUP: what stays is kept, no query is lost, and what is bad changes nothing."""
+import socket
+import time
+
+import pytest
+
+from lab import dnsclient
+from lab.net import free_port, loopback, wait_until
+
+
+@pytest.fixture
+def world(lab):
+    class World:
+        def body(self, more="", listen=None):
+            return f"""
+                nameservers = {{ {self.upstream.spec} }}
+                name a.test {{ selection_method = failover
+                  candidate one {{ check_address = "{self.first.url}" }}
+                  candidate two {{ check_address = "{self.second.url}" }}
+                }}
+                {more}"""
+
+    world = World()
+    world.first, world.second, world.third = lab.webs({}, {}, {})
+    world.upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    world.daemon = lab.daemon(world.body())
+    return world
+
+
+def one_more(world, name):
+    return f'name {name} {{ candidate c {{ check_address = "{world.third.url}" }} }}'
+
+
+def test_a_reload_under_load_loses_no_query(world):
+    own = dnsclient.query("a.test").to_wire()
+    other = dnsclient.query("x.test").to_wire()
+    with dnsclient.Load(world.daemon.server, own) as a, dnsclient.Load(world.daemon.server, other) as b:
+        for n in range(6):
+            world.daemon.reload(world.body(one_more(world, f"n{n}.test") if n % 2 == 0 else ""))
+            time.sleep(0.1)
+    assert len(a.replies) > 200 and len(b.replies) > 50
+    assert not a.lost() and not b.lost()
+
+
+def test_a_reload_keeps_health_and_takes_up_new_names(world):
+    daemon = world.daemon
+    world.first.kill()
+    daemon.wait_for_answer("a.test", [world.second.address], 6)
+    start = len(daemon.log())
+    daemon.reload(world.body(one_more(world, "new.test")))
+    assert daemon.addresses("a.test") == [world.second.address], "not for a moment the dead one"
+    daemon.wait_for_answer("new.test", [world.third.address], 3)
+    assert f"event=endpoint_up name=a.test" not in daemon.log()[start:]
+    daemon.reload(world.body())
+    assert not daemon.addresses("new.test"), "forwarded again"
+
+
+def test_a_new_candidate_is_probed_before_it_displaces_a_healthy_one(world):
+    dead = loopback()
+    daemon = world.daemon
+    with dnsclient.Load(daemon.server, dnsclient.query("a.test").to_wire()) as load:
+        daemon.reload(f"""
+            nameservers = {{ {world.upstream.spec} }}
+            name a.test {{ selection_method = failover
+              candidate zero {{ check_address = "http://{dead}:{free_port(dead)}/" }}
+              candidate one {{ check_address = "{world.first.url}" }}
+            }}""")
+        time.sleep(0.5)
+    assert not load.lost()
+    octets = socket.inet_aton(dead)
+    assert not any(reply.endswith(octets) for _, _, reply in load.replies)
+
+
+def test_a_reload_moves_to_other_addresses_and_ports(world):
+    daemon = world.daemon
+    old = daemon.server
+    with dnsclient.tcp_socket(old) as kept:
+        kept.sendall(dnsclient.frame(dnsclient.query("a.test").to_wire()))
+        assert dnsclient.receive_message(kept)
+        daemon.listen = [loopback(), loopback()]
+        daemon.port = free_port(*daemon.listen)
+        daemon.reload(world.body())
+        for address in daemon.listen:
+            for tcp in (False, True):
+                reply = dnsclient.ask((address, daemon.port), "a.test", tcp=tcp)
+                assert dnsclient.addresses(reply) == [world.first.address]
+        kept.sendall(dnsclient.frame(dnsclient.query("a.test").to_wire()))
+        assert dnsclient.receive_message(kept), "a connection outlives its listener"
+
+    def is_free():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            try:
+                s.bind(old)
+                return True
+            except OSError:
+                return False
+
+    wait_until(is_free, 5, what="the old port")
+
+
+def test_a_bad_file_leaves_the_old_configuration_whole(world):
+    daemon = world.daemon
+    daemon.reload(world.body("name b.test { failure_mode = sometimes }"), expect="reload_refused")
+    assert daemon.addresses("a.test") == [world.first.address]
+    assert daemon.addresses("x.test") == ["192.0.2.1"]
+    daemon.reload("name a.test {", expect="reload_refused", whole=True)
+    assert daemon.addresses("a.test") == [world.first.address]
+    daemon.config.unlink()
+    daemon.reload(expect="reload_refused")
+    assert daemon.addresses("a.test") == [world.first.address]
+    daemon.reload(world.body(one_more(world, "new.test")))
+    daemon.wait_for_answer("new.test", [world.third.address], 3)
+
+
+def test_an_address_that_cannot_be_bound_leaves_the_old_configuration_whole(world):
+    daemon = world.daemon
+    old, taken = daemon.listen, loopback()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as occupant:
+        occupant.bind((taken, daemon.port))
+        daemon.listen = [loopback(), taken]
+        daemon.reload(world.body(one_more(world, "new.test")), expect="reload_refused")
+        assert taken in daemon.log().split("event=reload_refused")[1].splitlines()[0]
+        daemon.listen = old
+        assert daemon.addresses("a.test") == [world.first.address]
+        assert not daemon.addresses("new.test")
+        assert daemon.addresses("a.test", tcp=True) == [world.first.address]
+
+
+def test_what_needs_a_restart_is_said(world):
+    daemon = world.daemon
+    daemon.extra = "workers = 2"
+    daemon.reload(world.body())
+    daemon.wait_for_log("event=needs_restart .*workers", timeout=2)
+
+
+def test_several_workers_answer_alike(lab, world):
+    daemon = lab.daemon(world.body(), extra="workers = 2")
+    sockets = [dnsclient.udp_socket(daemon.server) for _ in range(30)]
+    wire = dnsclient.query("a.test").to_wire()
+    for s in sockets:
+        s.send(wire)
+        assert s.recv(512)[-4:] == socket.inet_aton(world.first.address)
+        s.close()
+    for _ in range(30):
+        assert daemon.addresses("a.test", tcp=True) == [world.first.address]
+    daemon.reload(world.body(one_more(world, "new.test")))
+    daemon.wait_for_answer("new.test", [world.third.address], 3)

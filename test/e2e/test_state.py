@@ -1,0 +1,156 @@
+"""What is kept over a restart, and disks that fail."""
+import os
+import signal
+import sqlite3
+import stat
+import time
+
+import dns.message
+import pytest
+
+from lab import dnsclient
+from lab.net import wait_until
+from lab.own_network import in_own_network, run
+
+
+def names(*webs):
+    candidates = "".join(f'candidate c{i} {{ check_address = "{web.url}" }}\n' for i, web in enumerate(webs))
+    return f'nameservers = {{ "127.0.0.1#1" }}\nname a.test {{ selection_method = failover\n{candidates} }}'
+
+
+def time_to_first_answer(daemon, name):
+    """Starts the daemon; the seconds until the first answer, and the addresses in it."""
+    wire = dnsclient.query(name).to_wire()
+    daemon.start(wait=False)
+    with dnsclient.udp_socket(daemon.server) as s:
+        s.settimeout(0.005)
+        while time.monotonic() - daemon.started_at < 5:
+            try:
+                s.send(wire)
+                reply = s.recv(4096)
+                took = time.monotonic() - daemon.started_at
+                return took, dnsclient.addresses(dns.message.from_wire(reply))
+            except OSError:
+                continue
+    raise AssertionError(f"no answer\n{daemon.log()}")
+
+
+def test_after_a_kill_of_everything_the_first_answer_comes_from_the_stored_ranking(lab):
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(names(first, second))
+    daemon.wait_for_answer("a.test", [first.address], 5)
+    first.kill()
+    daemon.wait_for_answer("a.test", [second.address], 5)
+    time.sleep(1.1)  # state changes are on disk within a second
+    # The first comes back and would win every fresh race; the stored state says that it is down.
+    second.signal(signal.SIGSTOP)  # no probe can confirm the stored answer
+    took = []
+    for _ in range(3):
+        daemon.kill_everything()
+        seconds, addresses = time_to_first_answer(daemon, "a.test")
+        assert addresses == [second.address]
+        took.append(seconds)
+    assert min(took) < 0.1, took
+    second.signal(signal.SIGCONT)
+
+
+def test_the_database_is_where_the_configuration_says_and_holds_what_happened(lab):
+    web = lab.web()
+    daemon = lab.daemon(names(web))
+    daemon.addresses("a.test")
+    web.kill()
+    daemon.wait_for_log("event=endpoint_down", timeout=6)
+    time.sleep(1.1)
+    assert stat.S_IMODE(daemon.data_file.stat().st_mode) == 0o640
+    with sqlite3.connect(f"file:{daemon.data_file}?mode=ro", uri=True) as database:
+        tables = {row[0] for row in database.execute("select name from sqlite_master where type = 'table'")}
+        assert {"names", "candidates", "events", "samples"} <= tables
+        states = database.execute("select new from events where kind = 'state' order by time").fetchall()
+        assert [s[0] for s in states][-1] == "down"
+        assert database.execute("select count(*) from candidates where state = 'down'").fetchone()[0] == 1
+        assert database.execute("pragma user_version").fetchone()[0] > 0
+        assert database.execute("pragma journal_mode").fetchone()[0] == "wal"
+
+
+def test_garbage_in_the_data_file_is_set_aside(lab):
+    web = lab.web()
+    daemon = lab.daemon(names(web), start=False)
+    daemon.data_file.write_bytes(os.urandom(20_000))
+    daemon.start()
+    assert daemon.addresses("a.test") == [web.address]
+    wait_until(lambda: "event=store_set_aside" in daemon.log(), 3, what="the log line")
+    assert list(daemon.folder.glob("har.db.corrupt-*"))
+    wait_until(lambda: daemon.data_file.read_bytes()[:15] == b"SQLite format 3", 3, what="a new file")
+
+
+@in_own_network
+def test_a_read_only_folder_costs_history_and_no_answer(lab):
+    web = lab.web()
+    folder = lab.folder / "disk"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder))
+    run("mount", "-o", "remount,ro", str(folder))
+    daemon = lab.daemon(names(web), data_file=folder / "har.db")
+    assert daemon.addresses("a.test") == [web.address]
+    daemon.wait_for_log("event=store_", timeout=5)
+
+
+@in_own_network
+def test_a_full_disk_costs_history_and_no_answer(lab):
+    web = lab.web()
+    folder = lab.folder / "disk"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder))
+    with pytest.raises(OSError):
+        (folder / "filler").write_bytes(b"x" * 200_000)
+    daemon = lab.daemon(names(web), data_file=folder / "har.db")
+    assert daemon.addresses("a.test") == [web.address]
+    daemon.wait_for_log("event=store_", timeout=5)
+    web.kill()
+    daemon.wait_for_log("event=endpoint_down", timeout=6)
+    assert daemon.addresses("a.test") == [web.address], "failure mode all"
+
+
+@in_own_network
+def test_a_disk_that_fills_up_later_costs_no_answer_either(lab):
+    first, second = lab.webs({}, {})
+    folder = lab.folder / "disk"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder))
+    daemon = lab.daemon(names(first, second), data_file=folder / "har.db")
+    assert daemon.addresses("a.test") == [first.address]
+    with pytest.raises(OSError):
+        (folder / "filler").write_bytes(b"x" * 4_000_000)
+    first.kill()
+    daemon.wait_for_answer("a.test", [second.address], 5)
+    daemon.wait_for_log("event=store_", timeout=5)
+
+
+def test_a_locked_database_delays_no_answer_and_burns_no_time(lab):
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(names(first, second))
+    assert daemon.addresses("a.test") == [first.address]
+    database = sqlite3.connect(daemon.data_file, isolation_level=None, timeout=5)
+    database.execute("begin exclusive")
+
+    def cpu_seconds():
+        pids = [daemon.process.pid, *daemon.children().values()]
+        ticks = 0
+        for pid in pids:
+            fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    before = cpu_seconds()
+    first.kill()
+    daemon.wait_for_answer("a.test", [second.address], 4)
+    slowest = 0.0
+    for _ in range(20):
+        start = time.monotonic()
+        assert daemon.addresses("a.test") == [second.address]
+        slowest = max(slowest, time.monotonic() - start)
+        time.sleep(0.05)
+    assert slowest < 0.2
+    assert cpu_seconds() - before < 1.0, "no busy loop"
+    database.execute("rollback")
+    database.close()
