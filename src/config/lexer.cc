@@ -54,7 +54,7 @@ Lexer::Lexer(std::string_view text, std::uint32_t file, std::uint32_t& order, co
 }
 
 Token Lexer::error(const Place& place, std::string what) {
-  failed_ = Token{TokenKind::kError, std::move(what), place, place.line};
+  failed_ = Token{TokenKind::kError, std::move(what), place, place.line, {}, {}};
   return *failed_;
 }
 
@@ -87,16 +87,16 @@ Token Lexer::next() {
   if (failed_) return *failed_;
   if (auto unclosed = skip_blanks_and_comments()) return *unclosed;
   const Place place{file_, line_, ++order_};
-  if (ended()) return {TokenKind::kEnd, {}, place, line_};
+  if (ended()) return {TokenKind::kEnd, {}, place, line_, {}, {}};
   const char c = at();
   if (const auto kind = punctuation(c)) {
     ++position_;
-    return {*kind, std::string(1, c), place, line_};
+    return {*kind, std::string(1, c), place, line_, {}, {}};
   }
   if (c == '+') {
     if (at(1) != '=') return error(place, "a lone '+' means nothing here; write '+=', or put the text into quotes");
     position_ += 2;
-    return {TokenKind::kPlusEquals, "+=", place, line_};
+    return {TokenKind::kPlusEquals, "+=", place, line_, {}, {}};
   }
   if (c == '"') return double_quoted(place);
   if (c == '\'') return single_quoted(place);
@@ -110,7 +110,7 @@ Token Lexer::word(const Place& place) {
     if (!ended() && !ends_word(at())) {
       return error(place, "text behind '${...}' without quotes; write it as one string: \"${VARIABLE}text\"");
     }
-    return {TokenKind::kWord, std::move(*value), place, line_};
+    return {TokenKind::kWord, std::move(*value), place, line_, {}, {}};
   }
   const std::size_t start = position_;
   while (!ended() && !ends_word(at())) ++position_;
@@ -125,11 +125,25 @@ Token Lexer::word(const Place& place) {
   if (text.find("/*") != std::string_view::npos) {
     return error(place, "'/*' within a word; put a blank before the comment, or the text into quotes");
   }
-  return {TokenKind::kWord, std::string(text), place, line_};
+  Token token{TokenKind::kWord, std::string(text), place, line_, {}, {}};
+  if (at() == '#') behind_word(token);
+  return token;
+}
+
+// '#' begins a comment, even right behind a word. But "192.0.2.1#5353" would lose its port without a word.
+void Lexer::behind_word(Token& token) {
+  if (is_digit(at(1))) {
+    token.text += text_[position_++];
+    while (is_digit(at())) token.text += text_[position_++];
+    token.mistake = fmt::format("'#' begins a comment; put the text into quotes: \"{}\"", token.text);
+  } else if (at(1) != ' ' && at(1) != '\t' && at(1) != '\n' && at(1) != '\r' && at(1) != '\0') {
+    token.warning = fmt::format("'#' right behind {} begins a comment; put a blank before it, or the text into quotes",
+                                quoted(token.text));
+  }
 }
 
 Token Lexer::single_quoted(const Place& place) {
-  Token token{TokenKind::kWord, {}, place, line_};
+  Token token{TokenKind::kWord, {}, place, line_, {}, {}};
   ++position_;
   while (!ended()) {
     char c = at();
@@ -153,7 +167,7 @@ Token Lexer::single_quoted(const Place& place) {
 }
 
 Token Lexer::double_quoted(const Place& place) {
-  Token token{TokenKind::kWord, {}, place, line_};
+  Token token{TokenKind::kWord, {}, place, line_, {}, {}};
   ++position_;
   while (!ended()) {
     const char c = at();

@@ -2,8 +2,8 @@
 // Differences from libconfuse, each because it drops or swallows text there without a word: '*' belongs to words; a
 // lone
 // '+', a control character and an unclosed comment or ${ are errors; ${...} ends on its line; a comment may stand
-// anywhere between tokens (there: only between statements).
-// Thread: one load().  Tested by: reader_test.cc, test/oracle_config/
+// anywhere between tokens (there: only between statements); "192.0.2.1#53" without quotes is a mistake (there: a
+// comment). Thread: one load().  Tested by: reader_test.cc, test/oracle_config/
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,9 @@ struct Token {
   TokenKind kind = TokenKind::kEnd;
   std::string text;
   Place place;
-  int last_line = 0;  // of a string over several lines
+  int last_line = 0;    // of a string over several lines
+  std::string mistake;  // wrong, but clear enough to read on
+  std::string warning;
 };
 
 // The value of a variable: ${name} or ${name:-fallback}. Fails when too much has been expanded.
@@ -55,6 +57,7 @@ class Lexer {
   Token single_quoted(const Place& place);
   Token double_quoted(const Place& place);
   Token word(const Place& place);
+  void behind_word(Token& token);
   // At the '$' of "${": the value; moves behind the '}'.
   Result<std::string> variable(const Place& place);
   // At the character behind a backslash within double quotes.

@@ -87,6 +87,8 @@ class Reader {
   Token next(Lexer& lexer) {
     Token token = lexer.next();
     if (token.kind == TokenKind::kError && !failed()) fail(token.place, token.text);
+    if (!token.mistake.empty()) remarks_.mistake(token.place, std::move(token.mistake));
+    if (!token.warning.empty()) remarks_.warning(token.place, std::move(token.warning));
     if (token.kind == TokenKind::kWord && token.last_line != token.place.line) {
       remarks_.warning(token.place,
                        fmt::format("a string goes on to line {}; is its closing quote missing here?", token.last_line));
