@@ -1,5 +1,6 @@
 // Resolves candidates' hosts through the upstreams directly, never through the C library: A and AAAA, followed by TTL.
-// Source: SEMANTICS "Checking", first paragraph.  Thread: the control thread.  Tested by: resolver_test.cc
+// Source: SEMANTICS "Checking", first paragraph.  Thread: the control thread.  Tested by: resolver_test.cc,
+// host_record_test.cc
 #pragma once
 
 #include <functional>
@@ -34,6 +35,9 @@ class Resolver {
     Duration frequency;
   };
   void set_hosts(std::vector<Host> hosts);  // new ones are asked at once; what stays keeps its timers
+  // After set_hosts(): addresses of a host from an earlier life. A family keeps them until its first answer, where the
+  // other family alone answers.
+  void remember(const std::string& host, const std::vector<IpAddress>& addresses);
   ResolverStats stats(const std::string& host) const;
 
  private:
