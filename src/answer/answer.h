@@ -1,7 +1,8 @@
 // The whole border between i/o and DNS: one packet and the table in, what to do with it out. The same functions serve
 // UDP, TCP, the fuzzers and the benchmark. Pure: no clock, no socket, no allocation.
 // Source: SEMANTICS "Answering"; RFC 1035, 6891 (EDNS), 8914 (EDE), 9619 (QDCOUNT), 8482 (ANY), 2308 (NODATA).
-// Thread: any; the mutable state (Turns) belongs to one worker.  Tested by: answer_test.cc, test/fuzz/query_fuzz.cc
+// Thread: any; the mutable state (Turns) belongs to one worker.
+// Tested by: answer_test.cc, finish_test.cc, pick_test.cc, no_allocation_test.cc, test/fuzz/decide_fuzz.cc
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,10 @@ enum class Verdict : std::uint8_t { kReply, kForward, kDrop };
 enum class Rule : std::uint8_t {
   kPass,        // nothing: the reply goes back as it came, but for the ID
   kNameExists,  // a configured name, class IN, opcode QUERY: NXDOMAIN without answers becomes our NODATA
-  kNotReady,    // A or AAAA of a name without any known address: a negative answer becomes SERVFAIL with EDE 14
+  kNotReady,    // A, AAAA or ANY of a name without any known address: a negative answer becomes SERVFAIL with EDE 14
 };
 
-// One worker's turns and dice. `turn` has a cell for each slot and family; no two workers share one.
+// One worker's turns and dice, for one table: a cell for each of its slots and families. No two workers share one.
 class Turns {
  public:
   explicit Turns(std::uint64_t seed, std::uint32_t slots);
@@ -54,7 +55,8 @@ std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport tra
                    std::span<const std::uint8_t> reply, std::span<std::uint8_t> out);
 
 // A SERVFAIL of our own to `query`, with an Extended DNS Error where the client sent EDNS; returns its size.
-// For opcodes other than QUERY and unparsable questions: header only. Requires: query.size() >= 12.
+// For opcodes other than QUERY and unparsable questions: header only. 0, nothing, for what has QR set.
+// Requires: query.size() >= 12; out.size() >= 512.
 enum class Failure : std::uint8_t { kNoUpstream /* EDE 22 */, kNotReady /* EDE 14 */, kOverload /* EDE 0, text */ };
 std::size_t servfail(std::span<const std::uint8_t> query, Transport transport, Failure why,
                      std::span<std::uint8_t> out);
