@@ -30,7 +30,7 @@ constexpr int kEndOfGraceMs = 900;
 
 class Answerer {
  public:
-  explicit Answerer(const Log& log) : log_(log), keeper_(net::Fd(kChannelFd)) {
+  explicit Answerer(Log& log) : log_(log), keeper_(net::Fd(kChannelFd)) {
     shared_.log = &log;
     shared_.upstream_looping = [this](const IpPort& upstream) {
       if (!looping_logged_.exchange(true)) log_.error("upstream_is_us", {{"upstream", upstream.to_string()}});
@@ -46,7 +46,7 @@ class Answerer {
   void stop();
   void beat();
 
-  const Log& log_;
+  Log& log_;
   net::Channel keeper_;
   Worker::Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;  // fixed once the first table was served
@@ -100,6 +100,7 @@ bool Answerer::serve(net::Message& message) {
   const std::uint64_t generation = fields.number();
   const auto worker_count = static_cast<std::uint32_t>(fields.number());
   const auto names = static_cast<std::uint32_t>(fields.number());
+  const std::uint64_t log_level = fields.number();
   const std::string user = fields.text();
   if (!fields.ok() || message.fds.size() != 2) return false;
   auto table_memory = net::Mapping::map(message.fds[0], net::Mapping::Mode::kReadOnly);
@@ -116,6 +117,7 @@ bool Answerer::serve(net::Message& message) {
   const table::Counters counters(counters_memory->bytes(), worker_count, names);
   const auto serving = std::make_shared<const Serving>(
       Serving{generation, std::move(*table_memory), std::move(*counters_memory), std::move(*reader), counters});
+  log_.set_level(static_cast<LogLevel>(log_level));
   if (workers_.empty()) {
     if (const auto became = become_user(user); !became)
       log_.error("user_not_changed", {{"reason", became.error().message}});
@@ -151,6 +153,6 @@ void Answerer::stop() {
 
 int main() {
   har::app::prepare_child_process();
-  const har::Log log("answerer");
+  har::Log log("answerer");
   return har::app::Answerer(log).run();
 }

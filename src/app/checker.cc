@@ -21,6 +21,19 @@ constexpr Duration kReadyAtLast = seconds(2);   // SEMANTICS "Answering" 5
 constexpr std::size_t kNamesAtOnce = 2'000;     // bounds what one flush costs with very many names
 constexpr std::size_t kSamplesAtOnce = 50'000;  // beyond: the disk does not keep up, history is lost
 
+// Of several choices for one name in one batch clients saw only the last.
+void collapse_choices(std::vector<health::Event>& events) {
+  std::map<std::string, health::Event*> last;
+  for (auto event = events.rbegin(); event != events.rend(); ++event) {
+    if (event->kind != health::EventKind::kChoice) continue;
+    const auto [entry, first] = last.emplace(event->name, &*event);
+    if (first) continue;
+    entry->second->old_value = event->old_value;
+    event->name.clear();
+  }
+  std::erase_if(events, [](const health::Event& event) { return event.name.empty(); });
+}
+
 std::string address_text(const std::optional<IpAddress>& address) { return address ? address->to_string() : ""; }
 
 }  // namespace
@@ -176,6 +189,7 @@ void Checker::adopt_observed_slots() {
 
 void Checker::tell_events(std::vector<health::Event>& events) {
   if (events.empty()) return;
+  collapse_choices(events);
   const WallTime wall = net::wall_now();
   std::vector<store::EventRow> rows;
   for (health::Event& event : events) {

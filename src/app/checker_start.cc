@@ -176,6 +176,7 @@ bool Checker::prepare(const config::Config& wanted, Memory& out, std::string& wh
   request.table_bytes = table::Writer::bytes_needed(plan);
   request.counter_bytes = table::Counters::bytes_needed(workers_, request.names);
   request.user = user_;
+  request.log_level = wanted.log_level;
   if (!keeper_.send(kPrepare, request.pack())) {
     why_not = "the keeper does not answer";
     return false;

@@ -75,6 +75,13 @@ void Child::ended(int status, Instant now) {
                                  {"lived_s", fmt::format("{:.3f}", to_seconds(now - started_))}});
 }
 
+void Child::ended_as_asked(int status) {
+  pid_ = 0;
+  channel_.close();
+  start_again_at_.reset();
+  if (status != 0) log_.warning("process_ended", {{"process", role_}, {"how", describe_end(status)}});
+}
+
 void Child::kill_if_silent(Instant now) {
   if (!running() || now - last_beat_ < kSilence) return;
   log_.error("process_hung", {{"process", role_}, {"pid", pid_}, {"silent_s", to_seconds(now - last_beat_)}});

@@ -34,6 +34,7 @@ class Child {
   Result<void> start(Instant now);
   // Collects what waitpid said of this pid.
   void ended(int status, Instant now);
+  void ended_as_asked(int status);  // no line for a clean end, no new start
   void kill_if_silent(Instant now);
   void beat(Instant now) { last_beat_ = now; }
   void kill_now();

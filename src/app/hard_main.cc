@@ -70,6 +70,6 @@ int main(int argc, char** argv) {
     std::perror(checker.c_str());
     return 1;
   }
-  const har::Log log("keeper");
+  har::Log log("keeper");
   return har::app::run_keeper({absolute(file), folder}, log);
 }

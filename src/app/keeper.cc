@@ -30,7 +30,7 @@ constexpr int kCrashesBeforeFirstCommit = 5;
 
 class Keeper {
  public:
-  Keeper(const KeeperOptions& options, const Log& log)
+  Keeper(const KeeperOptions& options, Log& log)
       : options_(options),
         log_(log),
         checker_("checker", options.program_folder + "/hard-checker", log),
@@ -58,7 +58,7 @@ class Keeper {
 
   // fixed after construction
   const KeeperOptions& options_;
-  const Log& log_;
+  Log& log_;
   net::Fd signals_;
   // what outlives the children
   Child checker_;
@@ -159,8 +159,7 @@ void Keeper::collect_children() {
       if (child->pid() != pid) continue;
       read_channel(*child);  // what it said before it ended
       if (stopping_) {
-        child->ended(status, now);
-        child->do_not_start_again();
+        child->ended_as_asked(status);
       } else if (child == &checker_) {
         checker_ended(status, now);
       } else {
@@ -291,6 +290,7 @@ void Keeper::commit(net::Message& message) {
   pending_.reset();
   bundle_ = std::move(message.fds.front());
   generation_ = generation;
+  log_.set_level(active_->log_level);
   if (answerer_.running()) send_sockets();
 }
 
@@ -303,10 +303,15 @@ void Keeper::send_sockets() {
     fds.push_back(bound->tcp.get());
     answerer_.channel().send(kSockets, {}, fds);
   }
-  answerer_.channel().send(
-      kServe,
-      net::Packer().number(generation_).number(active_->workers).number(active_->names).text(active_->user).body(),
-      {read_only ? read_only->get() : active_->table.get(), active_->counters.get()});
+  answerer_.channel().send(kServe,
+                           net::Packer()
+                               .number(generation_)
+                               .number(active_->workers)
+                               .number(active_->names)
+                               .number(static_cast<std::uint64_t>(active_->log_level))
+                               .text(active_->user)
+                               .body(),
+                           {read_only ? read_only->get() : active_->table.get(), active_->counters.get()});
 }
 
 void Keeper::stop(int code) {
@@ -324,6 +329,6 @@ void Keeper::stop(int code) {
 
 }  // namespace
 
-int run_keeper(const KeeperOptions& options, const Log& log) { return Keeper(options, log).run(); }
+int run_keeper(const KeeperOptions& options, Log& log) { return Keeper(options, log).run(); }
 
 }  // namespace har::app

@@ -15,6 +15,6 @@ struct KeeperOptions {
 };
 
 // Runs until SIGTERM or SIGINT; returns the exit code: 0, 1 (cannot start), 2 (bad configuration).
-int run_keeper(const KeeperOptions& options, const Log& log);
+int run_keeper(const KeeperOptions& options, Log& log);
 
 }  // namespace har::app

@@ -48,6 +48,7 @@ Result<ListenSet> make_listen_set(const Prepare& wanted, const ListenSet* curren
   set.workers = wanted.workers;
   set.names = wanted.names;
   set.user = wanted.user;
+  set.log_level = wanted.log_level;
   for (const Prepare::Address& address : wanted.addresses) {
     std::shared_ptr<const Bound> bound;
     if (current != nullptr && current->workers == wanted.workers) {

@@ -26,6 +26,7 @@ struct ListenSet {
   std::uint32_t workers = 1;
   std::uint32_t names = 0;
   std::string user;
+  LogLevel log_level = LogLevel::kInfo;
 };
 
 // Binds what `wanted` asks for and `current` (may be null) does not hold yet; what both have is shared, so that nothing

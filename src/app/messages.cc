@@ -6,7 +6,8 @@ namespace har::app {
 
 std::string Prepare::pack() const {
   net::Packer out;
-  out.number(workers).number(names).number(table_bytes).number(counter_bytes).text(user).number(addresses.size());
+  out.number(workers).number(names).number(table_bytes).number(counter_bytes).text(user);
+  out.number(static_cast<std::uint64_t>(log_level)).number(addresses.size());
   for (const Address& address : addresses) {
     out.number(address.at.ip.family == Family::kV4 ? 4 : 6);
     out.text({reinterpret_cast<const char*>(address.at.ip.bytes.data()), address.at.ip.bytes.size()});
@@ -23,8 +24,13 @@ bool Prepare::unpack(const std::string& body, Prepare& out) {
   out.table_bytes = in.number();
   out.counter_bytes = in.number();
   out.user = in.text();
+  const std::uint64_t level = in.number();
   const std::uint64_t count = in.number();
-  if (!in.ok() || workers == 0 || workers > kMaxWorkers || names > UINT32_MAX || count > kMaxAddresses) return false;
+  if (!in.ok() || workers == 0 || workers > kMaxWorkers || names > UINT32_MAX || count > kMaxAddresses ||
+      level > static_cast<std::uint64_t>(LogLevel::kDebug)) {
+    return false;
+  }
+  out.log_level = static_cast<LogLevel>(level);
   out.workers = static_cast<std::uint32_t>(workers);
   out.names = static_cast<std::uint32_t>(names);
   for (std::uint64_t i = 0; i < count; ++i) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "base/log.h"
 #include "net/channel.h"
 
 namespace har::app {
@@ -31,7 +32,7 @@ enum MessageType : std::uint32_t {
   kReady,      // the first round of probes has ended, or 2 s have gone
   kBeat,       // either child, once a second: all its threads live
   kSockets,    // fds: UDP per worker, TCP listener
-  kServe,      // number generation, workers, names; text user; fds table (read-only), counters (writable)
+  kServe,      // number generation, workers, names, log level; text user; fds table (read-only), counters (writable)
   kServing,    // number generation
   kStop,       // end: within 0.8 s
 };
@@ -47,6 +48,7 @@ struct Prepare {
   std::uint64_t table_bytes = 0;
   std::uint64_t counter_bytes = 0;
   std::string user;
+  LogLevel log_level = LogLevel::kInfo;
 
   std::string pack() const;
   static bool unpack(const std::string& body, Prepare& out);  // false: malformed or over the limits below

@@ -58,7 +58,7 @@ void Log::info(std::string_view e, std::initializer_list<LogField> f) const { wr
 void Log::debug(std::string_view e, std::initializer_list<LogField> f) const { write(LogLevel::kDebug, e, f); }
 
 void Log::write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const {
-  if (level > level_) return;
+  if (level > level_.load(std::memory_order_relaxed)) return;
   fmt::memory_buffer line;
   line.append(std::string_view("level="));
   line.append(std::string_view(word(level)));

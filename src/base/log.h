@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -31,6 +32,8 @@ class Log {
  public:
   // `role` is written as a first field (role=checker); empty: left out. `fd` is borrowed.
   explicit Log(std::string role = {}, LogLevel level = LogLevel::kInfo, int fd = 2);
+  Log(const Log& other) : role_(other.role_), level_(other.level_.load()), fd_(other.fd_) {}
+  Log& operator=(const Log&) = delete;
 
   void error(std::string_view event, std::initializer_list<LogField> fields = {}) const;
   void warning(std::string_view event, std::initializer_list<LogField> fields = {}) const;
@@ -43,7 +46,7 @@ class Log {
   void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const;
 
   std::string role_;
-  LogLevel level_;
+  std::atomic<LogLevel> level_;  // one thread sets it, all read it
   int fd_;
 };
 
