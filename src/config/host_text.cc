@@ -135,7 +135,7 @@ Result<std::string> parse_check_host(std::string_view text) {
 
 Result<std::string> parse_path(std::string_view text) {
   if (text.empty() || text.front() != '/') {
-    return failure(fmt::format("the path {} does not begin with '/'; write '/{}'", quoted(text), text.substr(0, 80)));
+    return failure(fmt::format("the path {} does not begin with '/'; write '/{}'", quoted(text), shown(text)));
   }
   if (text.size() > 4096) return failure("the path is longer than 4096 octets; write a shorter one");
   for (const char c : text) {
@@ -263,7 +263,7 @@ Result<IpPort> parse_ip_port(std::string_view text, std::optional<std::uint16_t>
           fmt::format("{} names an interface; write its number (see 'ip link'), such as fe80::1%2", quoted(text)));
     }
     if (!is_link_local_v6(out.ip)) {
-      return failure(fmt::format("{} is not link-local and takes no interface; remove '%{}'", quoted(text), *scope));
+      return failure(fmt::format("{} is not link-local and takes no interface; remove '%{}'", quoted(text), shown(*scope)));
     }
     out.scope = *index;
   } else if (is_link_local_v6(out.ip)) {

@@ -135,7 +135,7 @@ void Lexer::behind_word(Token& token) {
   if (is_digit(at(1))) {
     token.text += text_[position_++];
     while (is_digit(at())) token.text += text_[position_++];
-    token.mistake = fmt::format("'#' begins a comment; put the text into quotes: \"{}\"", token.text);
+    token.mistake = fmt::format("'#' begins a comment; put the text into quotes: \"{}\"", shown(token.text));
   } else if (at(1) != ' ' && at(1) != '\t' && at(1) != '\n' && at(1) != '\r' && at(1) != '\0') {
     token.warning = fmt::format("'#' right behind {} begins a comment; put a blank before it, or the text into quotes",
                                 quoted(token.text));

@@ -197,11 +197,6 @@ class Reader {
     }
   }
 
-  static std::string shown(std::string_view text) {
-    const auto in_quotes = quoted(text);
-    return in_quotes.substr(1, in_quotes.size() - 2);
-  }
-
   bool option(Lexer& lexer, Item& item) {
     const Token first = next(lexer);
     if (first.kind == TokenKind::kWord) {
@@ -287,6 +282,10 @@ class Reader {
 
   void include(const Token& path, std::vector<Item>& into, int includes, int sections) {
     std::string wanted = path.text;
+    if (std::any_of(wanted.begin(), wanted.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; })) {
+      fail(path.place, fmt::format("a control character in the file's name {}; remove it", quoted(wanted)));
+      return;
+    }
     if (wanted.front() == '~') {  // the pure part knows no users; HOME is what a shell takes for "~/"
       const auto home = wanted.substr(0, 2) == "~/" ? environment_("HOME") : std::nullopt;
       if (!home) {

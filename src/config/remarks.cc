@@ -25,9 +25,9 @@ std::vector<Mistake> Remarks::sorted(const std::vector<Remark>& remarks, const s
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string shown(std::string_view text) {
   constexpr std::size_t kLongest = 80;
-  std::string out = "'";
+  std::string out;
   for (const char c : text.substr(0, kLongest)) {
     const auto octet = static_cast<unsigned char>(c);
     if (octet < 0x20 || octet == 0x7F) {
@@ -38,11 +38,13 @@ std::string quoted(std::string_view text) {
   }
   if (text.size() > kLongest) {
     // Not in the middle of a UTF-8 sequence.
-    while ((static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
-    if (static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
+    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
+    if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
     out += "...";
   }
-  return out + "'";
+  return out;
 }
+
+std::string quoted(std::string_view text) { return "'" + shown(text) + "'"; }
 
 }  // namespace har::config

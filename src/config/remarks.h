@@ -41,5 +41,7 @@ class Remarks {
 
 // The user's text for a message: in quotes, control characters escaped, shortened. Fit for a terminal and a log line.
 std::string quoted(std::string_view text);
+// The same without the quotes, for what is shown as part of something to write.
+std::string shown(std::string_view text);
 
 }  // namespace har::config

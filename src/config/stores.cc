@@ -79,9 +79,9 @@ std::string bind_hint(std::string_view text) {
   if (text.find('%') != std::string_view::npos) {
     return "link-local addresses cannot be listened on; write another address of the interface";
   }
-  if (const auto prefix = IpPrefix::parse(text)) return fmt::format("write {}", text.substr(0, text.find('/')));
+  if (const auto prefix = IpPrefix::parse(text)) return fmt::format("write {}", shown(text.substr(0, text.find('/'))));
   return fmt::format("interface names are not taken; write the addresses of the interface (see 'ip address show {}')",
-                     text.substr(0, 15));
+                     shown(text.substr(0, 15)));
 }
 
 // "200", "200-299"
@@ -124,7 +124,7 @@ std::string header_fault(std::string_view header) {
     return fmt::format("{} holds a control character; a header is one line: remove it", quoted(header));
   }
   if (header.find_first_not_of(" ", colon + 1) == std::string_view::npos) {
-    return fmt::format("{} has no value; write \"{}: value\"", quoted(header), name);
+    return fmt::format("{} has no value; write \"{}: value\"", quoted(header), shown(name));
   }
   if (header.size() > kMaxHeaderSize)
     return fmt::format("{} is too long; {} octets are possible", quoted(header), kMaxHeaderSize);

@@ -141,7 +141,8 @@ Result<std::int64_t> parse_integer(std::string_view text) {
   } else if (digits.size() > 1 && digits.front() == '0' && std::all_of(digits.begin(), digits.end(), is_digit)) {
     // libconfuse takes this as octal, a person as decimal.
     const auto decimal = digits.substr(std::min(digits.find_first_not_of('0'), digits.size() - 1));
-    return failure(fmt::format("{} begins with 0 and could be read in two ways; write {}", quoted(text), decimal));
+    return failure(
+        fmt::format("{} begins with 0 and could be read in two ways; write {}", quoted(text), shown(decimal)));
   }
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, hex ? 16 : 10);
