@@ -62,6 +62,7 @@ TEST(Reader, PointersToThemselvesForwardOrRoundInCirclesFail) {
   EXPECT_EQ(expanded(TestMessage{}.raw({0xC0, 0}), 0), "failed");
   EXPECT_EQ(expanded(TestMessage{}.raw({1, 'a', 0xC0, 0}), 0), "failed");
   EXPECT_EQ(expanded(TestMessage{}.raw({0xC0, 2, 0}), 0), "failed");
+  EXPECT_EQ(expanded(TestMessage{}.raw({0xC0, 2, 1, 'a', 0, 0xC0, 0}), 5), "failed");  // back, then forward
   EXPECT_EQ(expanded(TestMessage{}.raw({0xC0, 2, 0xC0, 0}), 2), "failed");
   EXPECT_EQ(expanded(TestMessage{}.raw({1, 'a', 0xC0, 4, 0xC0, 0}), 4), "failed");
 }

@@ -113,8 +113,9 @@ def make_reply(*records, name="www.example.", rdtype="A", rcode=0, authority=(),
     return reply.to_wire()
 
 
-def raw_reply(body, answers=1, authorities=0, additional=0, flags=0x8180, question=b"\x03www\x07example\x00\x00\x01\x00\x01"):
-    return header(1, answers, authorities, additional, flags) + question + body
+def raw_reply(body, answers=1, authorities=0, additional=0):
+    question = b"\x03www\x07example\x00\x00\x01\x00\x01"
+    return header(1, answers, authorities, additional, 0x8180) + question + body
 
 
 def replies():

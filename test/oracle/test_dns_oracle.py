@@ -110,7 +110,8 @@ def opt_octets(r, owner=b"\0"):
     version = 0 if r.random() < 0.85 else r.randrange(1, 256)
     ttl = r.choice((0, 0, 7)) << 24 | version << 16 | r.choice((0, 0x8000, 0x7FFF, 0xFFFF))
     options = random_options(r)
-    return owner + struct.pack(">HHIH", 41, r.choice((0, 511, 512, 1232, 1400, 4096, 65535)), ttl, len(options)) + options
+    size = r.choice((0, 511, 512, 1232, 1400, 4096, 65535))
+    return owner + struct.pack(">HHIH", 41, size, ttl, len(options)) + options
 
 
 def random_query(r):
@@ -196,7 +197,7 @@ def test_queries_are_understood_alike():
 
 
 def random_reply(r):
-    """A reply to an A or AAAA query: a CNAME chain in random order among records that do not belong to it, compressed."""
+    """A reply to an A or AAAA query: a CNAME chain in random order among strangers, compressed."""
     rdtype = r.choice(("A", "AAAA"))
     names = [random_name(r)]
     length = r.choice((0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 5, 15, 16, 17))
@@ -432,7 +433,7 @@ def test_names_are_read_and_written_alike():
     texts = [n.to_text(omit_final_dot=r.random() < 0.5 and n != dns.name.root) for n in plain]
     for name, wire in zip(plain, ask(["wire " + t for t in texts])):
         assert bytes.fromhex(wire) == name.canonicalize().to_wire()
-    escaped = ["".join("." * (i > 0) + "".join(f"\\{c:03}" for c in lab) for i, lab in enumerate(n.labels)) or "." for n in names]
+    escaped = [".".join("".join(f"\\{c:03}" for c in label) for label in n.labels) or "." for n in names]
     for name, wire in zip(names, ask(["wire " + t for t in escaped])):
         assert bytes.fromhex(wire) == name.canonicalize().to_wire()
 
