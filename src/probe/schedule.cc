@@ -218,12 +218,15 @@ void Schedule::reckon_demand(Entry& entry) {
 }
 
 void Schedule::review(Instant now) {
-  const Duration since = now - reviewed_;
+  if (!reviewed_) reviewed_ = now;
+  const Duration since = now - *reviewed_;
   if (since < kReview) return;
   reviewed_ = now;
   Duration lag = std::exchange(worst_lag_, Duration::zero());
   const double rate = std::exchange(started_since_, 0) / to_seconds(since);
-  start_rate_ += (rate - start_rate_) * (1 - std::exp(-to_seconds(since) / to_seconds(kRateMemory)));
+  const double weight = 1 - std::exp(-to_seconds(since) / to_seconds(kRateMemory));
+  start_rate_ += (rate - start_rate_) * weight;
+  rate_weight_ += (1 - rate_weight_) * weight;
   // Those that still wait count as well: with nothing ending nothing starts.
   for (const auto* queue : {&queue_, &tls_queue_}) {
     if (queue->empty()) continue;
@@ -237,7 +240,7 @@ void Schedule::review(Instant now) {
     return;
   }
   if (std::exchange(was_late_, true)) {
-    const double needed = kCatchUp * static_cast<double>(demand_) / 1e6 / std::max(1e-3, start_rate_);
+    const double needed = kCatchUp * static_cast<double>(demand_) / 1e6 / std::max(1e-3, start_rate_ / rate_weight_);
     stretch_ = std::clamp(needed, stretch_, std::min(kMostStretch, stretch_ * kMostGrowth));
   }
 }
