@@ -168,9 +168,9 @@ void Forwarder::Impl::sweep(Instant now) {
 void Forwarder::Impl::arm() {
   udp.refusals();
   const Instant now = net::now();
-  if (sweep_at == kNever && (udp.open() > 0 || tcp.open() > 0)) {
-    sweep_at = now + std::min(kSocketAge, tcp.open() > 0 ? options.tcp_idle_timeout : kSocketAge);
-  }
+  // A quarter, so that an idle connection ends not long after its time.
+  if (udp.open() > 0) sweep_at = std::min(sweep_at, now + kSocketAge);
+  if (tcp.open() > 0) sweep_at = std::min(sweep_at, now + options.tcp_idle_timeout / 4);
   Instant wake = std::min({sweep_at, udp_choice.wake(), tcp_choice.wake()});
   if (const std::uint32_t next = pending.next_to_wake(); next != kNone) wake = std::min(wake, pending.at(next).wake);
   if (wake == kNever || armed_for <= wake) return;  // the timer that is set comes first and looks again

@@ -487,8 +487,8 @@ TEST_F(ForwarderTest, AnotherWorkersDiscoveryCountsAndWithAllLoopingThereIsNoUps
 TEST_F(ForwarderTest, AnUnreachableUpstreamCountsAsRefused) {
   add_upstream();
   start();
-  // Port 0 cannot be sent to: connect() or send() fails at once.
-  forwarder->set_upstreams({IpPort{*IpAddress::parse("127.0.0.1"), 0, 0}, upstreams[0].address()});
+  // Connecting to the broadcast address is not allowed.
+  forwarder->set_upstreams({IpPort{*IpAddress::parse("255.255.255.255"), 53, 0}, upstreams[0].address()});
   const Instant begin = net::now();
   ask(make_query("example.com", 1));
   ASSERT_TRUE(until_given(1));

@@ -90,9 +90,8 @@ TEST(TransferEnd, AnErrorOrAnAnswerThatIsNoTransferIsTheEnd) {
 
 TEST(TransferEnd, WhatCannotBeReadLeavesTheEndUnclear) {
   TransferEnd end(axfr());
-  TestMessage cut = message("5aa");
-  cut.octets.resize(cut.octets.size() - 3);
-  EXPECT_EQ(end.take(cut), Verdict::kUnclear);
+  const TestMessage whole = message("5aa");
+  EXPECT_EQ(end.take(std::span(whole.octets).first(whole.octets.size() - 3)), Verdict::kUnclear);
   EXPECT_EQ(end.take(message("5")), Verdict::kUnclear);
 }
 

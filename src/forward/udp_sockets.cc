@@ -113,8 +113,7 @@ void UdpSockets::sweep(Instant now) {
   }
 }
 
-UdpSockets::Socket* UdpSockets::socket_for(Place place, Instant now) {
-  const std::uint32_t slot = random_.below(slot_count_);
+UdpSockets::Socket* UdpSockets::socket_for(Place place, std::uint32_t slot, Instant now) {
   std::uint32_t index = slot_of(place, slot);
   if (index != kNone && (sockets_[index].uses >= kSocketUses || now - sockets_[index].opened >= kSocketAge)) {
     // The new one first: where there is no descriptor left, the old one is better than none.
@@ -140,8 +139,10 @@ std::optional<std::uint16_t> UdpSockets::unused_id(std::uint32_t channel) {
 }
 
 bool UdpSockets::send(Place place, std::span<std::uint8_t> query, std::uint32_t ref, Instant now) {
+  // The second round stays at the slot, for the new socket there: those of the other slots may be as stale.
+  const std::uint32_t slot = random_.below(slot_count_);
   for (int round = 0; round < 2; ++round) {
-    Socket* s = socket_for(place, now);
+    Socket* s = socket_for(place, slot, now);
     if (s == nullptr) return false;
     const auto id = unused_id(s->channel);
     if (!id) return false;

@@ -73,7 +73,7 @@ class UdpSockets {
     std::uint32_t serial;
   };
 
-  Socket* socket_for(upstream::Place place, Instant now);
+  Socket* socket_for(upstream::Place place, std::uint32_t slot, Instant now);
   std::uint32_t open_socket(upstream::Place place, std::uint32_t slot, Instant now);  // or kNone
   void retire_socket(std::uint32_t index);
   void close_socket(std::uint32_t index);

@@ -22,6 +22,7 @@ struct UdpSocketsTest : testing::Test {
       loop, pending, random, 64, [this](std::uint32_t, std::span<std::uint8_t>) { ++got; }, [](std::uint32_t) {},
       [] {}};
   net::Fd upstream;
+  IpPort address;
   Instant now = net::now();
 
   void SetUp() override {
@@ -31,7 +32,8 @@ struct UdpSocketsTest : testing::Test {
     net::SocketAddress name;
     socklen_t size = sizeof name;
     getsockname(upstream.get(), &name.generic, &size);
-    sockets.set_upstream(0, name.to_ip_port());
+    address = name.to_ip_port();
+    sockets.set_upstream(0, address);
   }
   // Sends one query; the port that it came from.
   std::uint16_t send(bool answered = true) {
@@ -110,14 +112,36 @@ TEST_F(UdpSocketsTest, AStrangersDatagramDoesNotArrive) {
   EXPECT_EQ(got, 1);
 }
 
-TEST_F(UdpSocketsTest, ASocketThatTheKernelWillNotSendOnIsRenewed) {
-  // Connected to port 0 nothing can be sent; the place is then given a good address as after a change of routes.
-  sockets.set_upstream(1, IpPort{*IpAddress::parse("127.0.0.1"), 0, 0});
+TEST_F(UdpSocketsTest, WhatCannotBeSentIsSaidAndLeavesNothingBehind) {
+  sockets.set_upstream(1, IpPort{*IpAddress::parse("255.255.255.255"), 53, 0});  // EACCES
   std::array<std::uint8_t, 12> query{};
   const auto ref = Pending::ref(pending.take(Record::State::kActive), 0);
   EXPECT_FALSE(sockets.send(1, query, ref, now));
   EXPECT_EQ(pending.handle(ref).channel, kNone);
   EXPECT_EQ(sockets.open(), 0U);
+}
+
+// Makes every later send() on our sockets to this upstream fail (EPIPE), as it does after a change of routes
+// (ENETUNREACH, EHOSTUNREACH, EINVAL: the same path). The sockets are found among all descriptors.
+int break_sockets_to(const IpPort& upstream) {
+  int broken = 0;
+  for (int fd = 3; fd < 1024; ++fd) {
+    net::SocketAddress peer;
+    socklen_t size = sizeof peer;
+    if (getpeername(fd, &peer.generic, &size) != 0 || peer.to_ip_port() != upstream) continue;
+    broken += shutdown(fd, SHUT_WR) == 0 ? 1 : 0;
+  }
+  return broken;
+}
+
+TEST_F(UdpSocketsTest, ASocketThatCannotSendAnyMoreIsRenewedAndTheQueryStillGoesOut) {
+  for (int i = 0; i < 2000; ++i) send();
+  send(false);
+  const std::uint32_t waiting = pending.handle(outstanding[0]).channel;
+  ASSERT_EQ(break_sockets_to(address), 64);
+  for (int i = 0; i < 2000; ++i) send();
+  EXPECT_TRUE(pending.channel(waiting).retired);
+  EXPECT_EQ(sockets.open(), 65U);  // 64 new ones, and the one that listens on
 }
 
 }  // namespace
