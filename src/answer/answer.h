@@ -2,7 +2,7 @@
 // UDP, TCP, the fuzzers and the benchmark. Pure: no clock, no socket, no allocation.
 // Source: SEMANTICS "Answering"; RFC 1035, 6891 (EDNS), 8914 (EDE), 9619 (QDCOUNT), 8482 (ANY), 2308 (NODATA).
 // Thread: any; the mutable state (Turns) belongs to one worker.
-// Tested by: answer_test.cc, finish_test.cc, pick_test.cc, no_allocation_test.cc, test/fuzz/decide_fuzz.cc
+// Tested by: answer_test.cc, finish_test.cc, pick_test.cc, no_allocation_test.cc, tests/fuzz/decide_fuzz.cc
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The control plane, wired: configuration, candidates' addresses, probes, health, ranking, answer table, store.
 // Each part decides nothing about another; what they say to each other passes through here.
-// Source: ARCHITECTURE "Two lives".  Thread: one, with an event loop (the store has its own).  Tested by: test/e2e/
+// Source: ARCHITECTURE "Two lives".  Thread: one, with an event loop (the store has its own).  Tested by: tests/e2e/
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // One of the keeper's two processes: started, watched, started again.
 // Restarts: at once, then after 50 ms doubling to 500 ms; reset after 10 s of life.
-// Thread: the keeper's.  Tested by: child_test.cc (the pace), test/e2e/
+// Thread: the keeper's.  Tested by: child_test.cc (the pace), tests/e2e/
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,6 @@
 // The keeper: holds the sockets, the table's memory and the last accepted configuration; starts the other two processes
 // and starts them again. Parses nothing that comes from outside; its peers are its own children.
-// Source: ARCHITECTURE "Three processes".  Thread: one.  Tested by: test/e2e/
+// Source: ARCHITECTURE "Three processes".  Thread: one.  Tested by: tests/e2e/
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // One thread of the answerer: its sockets, its view of the table, its forwarder. Workers share nothing but the table.
 // Thread: constructed, used and destroyed by the main thread through post() only; everything else runs on its own.
-// Tested by: test/e2e/
+// Tested by: tests/e2e/
 #pragma once
 
 #include <array>

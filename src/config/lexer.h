@@ -3,7 +3,7 @@
 // lone
 // '+', a control character and an unclosed comment or ${ are errors; ${...} ends on its line; a comment may stand
 // anywhere between tokens (there: only between statements); "192.0.2.1#53" without quotes is a mistake (there: a
-// comment). Thread: one load().  Tested by: reader_test.cc, test/oracle_config/
+// comment). Thread: one load().  Tested by: reader_test.cc, tests/oracle_config/
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // The public entry: configuration text in, a checked Config or every mistake out. The disk and the environment are
 // callables, so that the same code reads files, a kept copy (a "bundle" of the files once read) and a fuzzer's bytes.
 // Also see: rate.h (what `hard --check` prints), resolv_conf.h.
-// Thread: any; no state.  Tested by: load_test.cc, test/oracle_config/, test/fuzz/config_fuzz.cc
+// Thread: any; no state.  Tested by: load_test.cc, tests/oracle_config/, tests/fuzz/config_fuzz.cc
 #pragma once
 
 #include <functional>

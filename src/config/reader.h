@@ -3,7 +3,7 @@
 //   statements = { key ("=" | "+=") (word | "{" [word {"," word} [","]] "}") | key [title] "{" statements "}"
 //                | "include" "(" word [","] ")" }
 // A syntax error is reported and ends the reading; what was read before it is kept.
-// Thread: one load(); no i/o but through the callables.  Tested by: reader_test.cc, test/oracle_config/
+// Thread: one load(); no i/o but through the callables.  Tested by: reader_test.cc, tests/oracle_config/
 #pragma once
 
 #include <optional>

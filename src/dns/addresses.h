@@ -1,6 +1,6 @@
 // The addresses that a reply gives for the name that was asked, CNAMEs followed inside the reply.
 // Source: RFC 1034 3.6.2, RFC 2308, RFC 8767 (TTL as unsigned, the sign bit means 0: RFC 2181 8).
-// Thread: any.  Tested by: addresses_test.cc, test/fuzz/reply_fuzz.cc
+// Thread: any.  Tested by: addresses_test.cc, tests/fuzz/reply_fuzz.cc
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Does this reply belong to that query? The rule against forged and stray replies; shared by the forwarder and the
 // resolver.
 // Source: SEMANTICS "Forwarding"; RFC 5452 section 9.1.
-// Thread: any.  Tested by: match_test.cc, test/fuzz/reply_fuzz.cc
+// Thread: any.  Tested by: match_test.cc, tests/fuzz/reply_fuzz.cc
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Names: between text and wire form, comparison without regard to case, hashing. No allocation except where a
 // std::string or std::vector is returned.
-// Source: RFC 1035 3.1, RFC 4343.  Thread: any.  Tested by: name_test.cc, test/oracle
+// Source: RFC 1035 3.1, RFC 4343.  Thread: any.  Tested by: name_test.cc, tests/oracle
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Reads a client's query without copying: header, question, EDNS.
-// Source: RFC 1035 4.1, RFC 6891 6.1, RFC 9619.  Thread: any.  Tested by: query_test.cc, test/fuzz/query_fuzz.cc
+// Source: RFC 1035 4.1, RFC 6891 6.1, RFC 9619.  Thread: any.  Tested by: query_test.cc, tests/fuzz/query_fuzz.cc
 #pragma once
 
 #include <cstdint>

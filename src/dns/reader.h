@@ -1,6 +1,6 @@
 // Reads big-endian fields and names from a message. The first read that does not fit makes the reader fail, and it
 // stays failed: every later read gives zero or nothing. Read on, check failed() once.
-// Source: RFC 1035 4.1.  Thread: any.  Tested by: reader_test.cc, test/fuzz/query_fuzz.cc, test/fuzz/reply_fuzz.cc
+// Source: RFC 1035 4.1.  Thread: any.  Tested by: reader_test.cc, tests/fuzz/query_fuzz.cc, tests/fuzz/reply_fuzz.cc
 #pragma once
 
 #include <array>

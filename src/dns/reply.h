@@ -10,7 +10,7 @@
 // What does not fit: an address or SOA record sets TC, and that record and all later ones are left out; the text of the
 // extended error, then the error itself, go without TC (RFC 8914 3). Room for OPT is kept from the start.
 // Source: SEMANTICS "Answering" 1, 2, 7; RFC 1035 4.1, 2308 3, 6891 6.1.3, 8914.
-// Thread: any.  Tested by: reply_test.cc, test/fuzz/query_fuzz.cc
+// Thread: any.  Tested by: reply_test.cc, tests/fuzz/query_fuzz.cc
 #pragma once
 
 #include <cstddef>

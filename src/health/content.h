@@ -1,5 +1,5 @@
 // From a ranking to what the answer table says, and to the words of an event.
-// Source: SEMANTICS "Answering" 1 to 3; table/content.h.  Thread: any.  Tested by: content_test.cc, test/replay/
+// Source: SEMANTICS "Answering" 1 to 3; table/content.h.  Thread: any.  Tested by: content_test.cc, tests/replay/
 #pragma once
 
 #include <span>

@@ -2,7 +2,7 @@
 // (a configuration, addresses, observations, time), changes out (slot contents, events, probes to start and stop).
 // Pure: the checker acts on the changes; the replayed scenarios run on it with virtual time.
 // Source: SEMANTICS "Answering" 2, 3, 5, "Checking" (hysteresis, RTT), "Selecting".
-// Thread: owned by the control thread.  Tested by: directory_test.cc, test/replay/
+// Thread: owned by the control thread.  Tested by: directory_test.cc, tests/replay/
 #pragma once
 
 #include <cstdint>

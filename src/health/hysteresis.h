@@ -10,7 +10,7 @@
 // `rise` is doubled for every fall but the first within 10 minutes, to at most 32 times its value; the doubling ends
 // 10 minutes after the last fall. It does not apply while nothing else of a name is up (`plain_rise`).
 // An outcome whose probe started before the last change of state says nothing about the new state: it does not count.
-// Source: SEMANTICS "Checking", hysteresis.  Thread: any (a value).  Tested by: hysteresis_test.cc, test/replay/
+// Source: SEMANTICS "Checking", hysteresis.  Thread: any (a value).  Tested by: hysteresis_test.cc, tests/replay/
 #pragma once
 
 #include <array>

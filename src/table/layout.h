@@ -12,7 +12,7 @@
 //   names_offset      octets          the names' wire forms, lower case
 //
 // Every part begins on a cache line. A change of anything here needs a new kLayoutVersion.
-// Thread: any.  Tested by: table_test.cc, test/fuzz/table_fuzz.cc
+// Thread: any.  Tested by: table_test.cc, tests/fuzz/table_fuzz.cc
 #pragma once
 
 #include <atomic>

@@ -233,7 +233,7 @@ TEST(Table, OfAnotherLayoutVersionIsRefusedWithBothVersions) {
   EXPECT_NE(result.error().message.find("version 9"), std::string::npos);
 }
 
-// What the fuzzer does at length (test/fuzz/table_fuzz.cc): any octet of the memory may be anything.
+// What the fuzzer does at length (tests/fuzz/table_fuzz.cc): any octet of the memory may be anything.
 TEST(Table, WithAnyOctetChangedIsReadWithoutHarm) {
   Plan plan = plan_of({"a.example", "b.example"});
   plan.allow_clients.push_back(IpPrefix::parse("10.0.0.0/8").value());

@@ -33,7 +33,7 @@
 // Each try needs a message ID of its own (and by preference a socket): its reply then measures that try alone.
 // The owner also serves choice.next_change() and choice.probe_due() whenever choice.wake() has come.
 // After the end, replied() and refused() may go on to be called for open tries: they feed the choice only.
-// Thread: one owner.  Tested by: exchange_test.cc, test/fuzz/exchange_fuzz.cc
+// Thread: one owner.  Tested by: exchange_test.cc, tests/fuzz/exchange_fuzz.cc
 #pragma once
 
 #include <array>

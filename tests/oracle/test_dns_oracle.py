@@ -1,6 +1,6 @@
 """src/dns against dnspython: thousands of random messages, the same in every run; both must understand the same.
 
-HAR_DNS_ORACLE names the program (test/oracle/dns_oracle.cc) that speaks for our side."""
+HAR_DNS_ORACLE names the program (tests/oracle/dns_oracle.cc) that speaks for our side."""
 
 import io
 import ipaddress

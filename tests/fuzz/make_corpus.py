@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the seeds of test/fuzz/corpus/query and /reply: one well-formed message of each kind, and the classic wrong
+"""Writes the seeds of tests/fuzz/corpus/query and /reply: one well-formed message of each kind, and the classic wrong
 ones. The same files in every run. Inputs that a fuzzer found stand beside them, named by their hash; this leaves them.
 
 Needs dnspython (Debian: python3-dnspython)."""

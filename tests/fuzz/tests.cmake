@@ -1,8 +1,8 @@
 # Every NAME_fuzz.cc here is a fuzz target. With HAR_FUZZ (clang) it is linked with libFuzzer; without it, with
 # replay_main.cc, which feeds it the corpus and mutations of it. Either way the test fuzz.NAME replays corpus/NAME.
 # To fuzz:  cmake --preset fuzz && cmake --build --preset fuzz --target NAME_fuzz
-#           build-fuzz/NAME_fuzz -max_len=4096 NEW_INPUTS test/fuzz/corpus/NAME      (new inputs go to the first folder)
-#           build-fuzz/NAME_fuzz -merge=1 test/fuzz/corpus/NAME NEW_INPUTS           (keeps those that reach new code)
+#           build-fuzz/NAME_fuzz -max_len=4096 NEW_INPUTS tests/fuzz/corpus/NAME      (new inputs go to the first folder)
+#           build-fuzz/NAME_fuzz -merge=1 tests/fuzz/corpus/NAME NEW_INPUTS           (keeps those that reach new code)
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cc)
 foreach(source ${fuzz_sources})
   get_filename_component(target ${source} NAME_WE)

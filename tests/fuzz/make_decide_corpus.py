@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the seeds of test/fuzz/corpus/decide and /table. The same files in every run; inputs that a fuzzer found stand
+"""Writes the seeds of tests/fuzz/corpus/decide and /table. The same files in every run; inputs that a fuzzer found stand
 beside them, named by their hash. Their forms: decide_fuzz.cc and table_fuzz.cc."""
 
 import pathlib

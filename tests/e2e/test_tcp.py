@@ -15,7 +15,7 @@ from lab import dnsclient
 
 @pytest.fixture(scope="module")
 def nsd(module_lab):
-    records = "".join(f"host{n} A 192.0.2.{n % 250}\nhost{n} TXT \"{'x' * 100}\"\n" for n in range(20_000))
+    records = "".join(f"host{n} A 192.0.2.{n % 250}\nhost{n} TXT \"{'x' * 100}\"\n" for n in range(6_000))
     return module_lab.nsd(records)
 
 
@@ -123,7 +123,7 @@ def raw_transfer(server, pause=0.0):
 
 def test_a_zone_transfer_comes_through_as_it_is(daemon, nsd):
     direct, through = raw_transfer(nsd.server), raw_transfer(daemon.server)
-    assert len(direct) > 50
+    assert len(direct) > 20
     assert through == direct
 
 
