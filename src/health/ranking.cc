@@ -40,6 +40,8 @@ void Ranker::rank(const config::Name& name, std::span<const Contender> contender
     fail(out);
     return;
   }
+  // Unobserved endpoints have earned no place to keep: a stored RTT or the order of the file decides.
+  remember_ = out.basis == Ranking::Basis::kUp;
   order_by_method();
   choose_tiers(out);
   arrange(out.v4, out);
@@ -127,6 +129,10 @@ void Ranker::order_by_rtt(std::span<std::uint32_t> tier) {
     if (faster(contenders_[i], contenders_[j])) return true;
     return !faster(contenders_[j], contenders_[i]) && i < j;
   });
+  if (!remember_) {
+    std::copy(by_rtt_.begin(), by_rtt_.end(), tier.begin());
+    return;
+  }
   by_place_ = by_rtt_;
   std::sort(by_place_.begin(), by_place_.end(), [this](std::uint32_t i, std::uint32_t j) {
     const Contender& a = contenders_[i];
@@ -237,7 +243,7 @@ std::uint32_t Ranker::keep_or_switch(std::span<const Place> run, Ranking& out) {
   const auto contender = [&](std::uint32_t i) -> const Contender& { return contenders_[run[i].index]; };
   const auto size = static_cast<std::uint32_t>(run.size());
   std::uint32_t chosen = size;
-  for (std::uint32_t i = 0; i < size && chosen == size; ++i) {
+  for (std::uint32_t i = 0; remember_ && i < size && chosen == size; ++i) {
     if (contender(i).memory.chosen) chosen = i;
   }
   if (chosen == size) {  // nobody's place to keep: the smallest RTT, margins or not

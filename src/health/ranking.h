@@ -2,7 +2,7 @@
 // Says for each family which endpoints are answered, best first, and for every endpoint why it stands where it stands.
 // Not for: wire or table form (content.h), counting (hysteresis.h), several names (directory.h).
 // Source: SEMANTICS "Answering" 2 and 3, "Selecting", "Checking" (max_rtt).
-// Thread: any; a Ranker owns only scratch memory.  Tested by: ranking_test.cc, ranking_oracle_test.cc, test/replay/
+// Thread: any; a Ranker owns only scratch memory.  Tested by: ranking_test.cc, ranking_oracle_test.cc, tests/replay/
 #pragma once
 
 #include <cstdint>
@@ -116,6 +116,7 @@ class Ranker {
   const config::Name* name_ = nullptr;
   std::span<const Contender> contenders_;
   Instant now_{};
+  bool remember_ = true;  // endpoints keep places from the last ranking
   // Scratch, one a contender.
   std::vector<std::uint32_t> order_, by_place_, by_rtt_;
   std::vector<char> barred_, taken_;
