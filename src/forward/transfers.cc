@@ -188,7 +188,7 @@ bool Transfers::relay(Transfer& t, std::span<std::uint8_t> message) {
   }
   message[0] = t.query[0];
   message[1] = t.query[1];
-  if (t.end.take(message) == TransferEnd::Verdict::kLast) {
+  if (t.end.take(message) == upstream::TransferEnd::Verdict::kLast) {
     finish(t, Ending::kReply, message);
     return false;
   }

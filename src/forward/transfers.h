@@ -15,11 +15,11 @@
 #include "base/time.h"
 #include "forward/forwarder.h"
 #include "forward/random.h"
-#include "forward/transfer_end.h"
 #include "net/fd.h"
 #include "net/loop.h"
 #include "upstream/choice.h"
 #include "upstream/places.h"
+#include "upstream/transfer_end.h"
 
 namespace har::forward {
 
@@ -54,7 +54,7 @@ class Transfers {
     bool paused = false;
     Instant sent{};        // when the connection was begun
     Duration handshake{};  // counts as the RTT: the first message's time is the zone's, not the way's
-    TransferEnd end;
+    upstream::TransferEnd end;
     net::Fd fd;
     std::optional<net::Watch> watch;
     std::optional<net::Timer> timer;

@@ -180,7 +180,8 @@ TEST_F(ExchangeTest, AGoodReplyAfterARefusalOfTheSameTryCounts) {
 }
 
 TEST_F(ExchangeTest, ABadReplyAsksTheNextAtOnceWhoseGoodOneWins) {
-  for (const std::uint8_t rcode : {dns::kServFail, dns::kRefused, dns::kNotImp, dns::kFormErr}) {
+  for (const std::uint8_t rcode :
+       std::initializer_list<std::uint8_t>{dns::kServFail, dns::kRefused, dns::kNotImp, dns::kFormErr}) {
     log.clear();
     ended = false;
     now = kStart;
