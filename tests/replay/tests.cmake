@@ -1,0 +1,17 @@
+# Scenarios in text, replayed with virtual time: one test a file. How a scenario reads: README.md in this folder.
+file(GLOB replay_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cc)
+file(GLOB replay_scenarios CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.scn)
+add_executable(har_replay ${replay_sources})
+target_link_libraries(har_replay PRIVATE har_health har_answer har_upstream har_config har_table har_dns)
+foreach(scenario ${replay_scenarios})
+  get_filename_component(name ${scenario} NAME_WE)
+  add_test(NAME replay.${name} COMMAND har_replay ${scenario})
+  set_tests_properties(replay.${name} PROPERTIES TIMEOUT 60)
+endforeach()
+# The runner must be able to fail: each scenario in failing/ says something that is not so.
+file(GLOB replay_failing CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/failing/*.scn)
+foreach(scenario ${replay_failing})
+  get_filename_component(name ${scenario} NAME_WE)
+  add_test(NAME replay.failing.${name} COMMAND har_replay --must-fail ${scenario})
+  set_tests_properties(replay.failing.${name} PROPERTIES TIMEOUT 60)
+endforeach()
