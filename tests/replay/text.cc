@@ -59,6 +59,10 @@ Duration read_duration(std::string_view text) {
   return std::chrono::microseconds(static_cast<long long>(seconds * 1e6 + (seconds < 0 ? -0.5 : 0.5)));
 }
 
+void need(const std::vector<std::string>& words, std::size_t count, const char* form) {
+  if (words.size() < count) throw Mismatch(std::string("write: ") + form);
+}
+
 IpAddress read_address(std::string_view text) {
   const std::optional<IpAddress> address = IpAddress::parse(text);
   if (!address) throw Mismatch("'" + std::string(text) + "' is no address");

@@ -12,23 +12,12 @@ namespace {
 using health::Observation;
 using health::Outcome;
 
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 std::string in_words(const health::Event& event) {
   const bool state = event.kind == health::EventKind::kState;
   std::string text = (state ? "state " : "choice ") + event.name;
   if (state) text += " " + event.candidate;
   if (event.address) text += " " + event.address->to_string();
   return text + ": " + event.old_value + " -> " + event.new_value + ": " + event.reason;
-}
-
-void need(const std::vector<std::string>& words, std::size_t count, const char* form) {
-  if (words.size() < count) throw Mismatch(std::string("write: ") + form);
 }
 
 }  // namespace
@@ -107,8 +96,6 @@ void World::run(const std::string& line, const std::string& block) {
     throw Mismatch("'" + verb + "' is no word of a scenario");
   }
 }
-
-// --- what happens ---
 
 void World::configure(const std::string& text) {
   const config::FileSource files = [&text](const std::string& path) -> Result<std::string> {
@@ -294,236 +281,6 @@ void World::upstream(const Words& words) {
   }
   if (words.size() > 4 && words[3] == "after") behaviour.after = read_duration(words[4]);
   upstreams_.behave(read_address(words[1]), behaviour);
-}
-
-// --- what is expected of the inside ---
-
-void World::expect_state(const Words& words) const {
-  need(words, 3, "state [NAME/]CANDIDATE[@ADDRESS] up|down|unknown|drained");
-  const std::vector<std::string> at = split(words[1], "@");
-  const std::vector<std::string> path = split(at[0], "/");
-  bool found = false;
-  for (const health::EndpointReport& row : directory_.report()) {
-    if (row.candidate != path.back() || (path.size() > 1 && row.name != path[0])) continue;
-    if (at.size() > 1 && row.address != read_address(at[1])) continue;
-    found = true;
-    const bool fits = words[2] == "drained" ? row.drained : word(row.state) == words[2];
-    if (!fits) throw Mismatch(row.candidate + "@" + row.address.to_string() + " is " + std::string(word(row.state)));
-  }
-  if (!found) throw Mismatch("there is no endpoint " + words[1]);
-}
-
-void World::expect_event(const std::string& text, bool wanted) const {
-  std::string all;
-  bool found = false;
-  for (const std::string& event : events_) {
-    all += "\n    " + event;
-    if (event.find(text) != std::string::npos) found = true;
-  }
-  if (found != wanted) throw Mismatch((wanted ? "there is no such event" : "there is such an event") + all);
-}
-
-void World::expect_rewritten(const Words& words) const {
-  std::set<std::string> wanted(words.begin() + 1, words.end());
-  wanted.erase("none");
-  std::set<std::string> got;
-  for (const std::uint32_t slot : rewritten_) got.insert(name_of(slot));
-  if (wanted == got) return;
-  std::string all;
-  for (const std::string& name : got) all += " " + name;
-  throw Mismatch("rewritten were:" + all);
-}
-
-void World::expect_pace(const Words& words) const {
-  need(words, 3, "pace CANDIDATE[@ADDRESS] [disagrees] [refused] [down] or steady");
-  for (const health::CheckId id : checks_of(words[1])) {
-    const health::Pace pace = directory_.pace(id);
-    std::set<std::string> got;
-    if (pace.disagrees) got.insert("disagrees");
-    if (pace.refused) got.insert("refused");
-    if (pace.down_since) got.insert("down");
-    if (got.empty()) got.insert("steady");
-    if (got != std::set<std::string>(words.begin() + 2, words.end())) throw Mismatch("its pace is another");
-  }
-}
-
-void World::expect_check(const Words& words) const {
-  need(words, 4, "check CANDIDATE[@ADDRESS] (frequency|changing|down|timeout|host|path|port VALUE)...");
-  for (const health::CheckId id : checks_of(words[1])) {
-    const config::Check& check = directory_.target(id).check;
-    for (std::size_t i = 2; i + 1 < words.size(); i += 2) {
-      const std::string& key = words[i];
-      const std::string& value = words[i + 1];
-      bool fits = false;
-      if (key == "frequency") fits = check.frequency == read_duration(value);
-      if (key == "changing") fits = check.frequency_changing == read_duration(value);
-      if (key == "down") fits = check.frequency_down == read_duration(value);
-      if (key == "timeout") fits = check.timeout == read_duration(value);
-      if (key == "host") fits = check.http_host == value;
-      if (key == "path") fits = check.path == value;
-      if (key == "port") fits = check.port == read_number(value);
-      if (!fits) throw Mismatch("its " + key + " is not " + value);
-    }
-  }
-}
-
-// --- queries ---
-
-World::Asked World::ask(const Question& question, answer::Transport transport, bool through_upstream) {
-  Asked asked;
-  asked.query = make_query(question, next_id_++);
-  table_->writer.beat(now_);
-  Packet out(65'535);
-  asked.decision = answer::decide(asked.query, transport, table_->reader, table_->turns, now_, out);
-  if (asked.decision.verdict == answer::Verdict::kReply) {
-    out.resize(asked.decision.reply_size);
-    asked.reply = std::move(out);
-  } else if (asked.decision.verdict == answer::Verdict::kForward && through_upstream) {
-    const upstream::Limits limits{.try_timeout = config_->resolver_timeout};
-    asked.outcome = upstreams_.ask(asked.query, limits, now_);
-    advance(asked.outcome.took);
-    std::size_t size = 0;
-    if (asked.outcome.reply.empty()) {
-      size = answer::servfail(asked.query, transport, answer::Failure::kNoUpstream, out);
-    } else {
-      size = answer::finish(asked.decision.rule, asked.query, transport, asked.outcome.reply, out);
-    }
-    asked.passed = size == 0;
-    out.resize(size);
-    asked.reply = asked.passed ? asked.outcome.reply : std::move(out);
-  }
-  if (asked.reply.empty()) return asked;
-
-  asked.text = read_reply(asked.reply);
-  const ReplyText& text = asked.text;
-  if (asked.passed) return asked;
-  // What holds for every reply of our own.
-  if (text.id != next_id_ - 1 || !text.response || !text.recursion)
-    throw Mismatch("ID, QR or RA of the reply are wrong");
-  const Packet echoed(asked.query.begin() + 12,
-                      asked.query.begin() + 12 + static_cast<std::ptrdiff_t>(text.question.size()));
-  if (text.question != echoed) throw Mismatch("the question is not echoed byte for byte");
-  if (text.edns != question.edns) throw Mismatch("EDNS in the reply is not as in the query");
-  if (text.rcode == 0 && text.answers == 0 && !text.soa) throw Mismatch("NODATA without SOA");
-  if (text.rcode == 0 && !text.authoritative) throw Mismatch("AA is not set");
-  return asked;
-}
-
-void World::expect_answer(const Asked& asked, const std::string& expectation) const {
-  const std::vector<std::string> parts = split(expectation, ";");
-  const answer::Verdict verdict = asked.decision.verdict;
-  const ReplyText& text = asked.text;
-
-  std::string got;
-  if (verdict == answer::Verdict::kDrop) {
-    got = "dropped";
-  } else if (asked.reply.empty()) {
-    got = "forwarded";
-  } else if (asked.passed) {
-    got = text.rcode == 3 ? "nxdomain" : text.rcode == 2 ? "servfail" : text.answers == 0 ? "nodata" : "passed";
-  } else if (text.rcode == 0) {
-    for (const IpAddress& address : text.addresses) got += (got.empty() ? "" : " ") + address.to_string();
-    if (got.empty()) got = "nodata";
-  } else {
-    static const std::map<unsigned, std::string> kRcodes = {
-        {1, "formerr"}, {2, "servfail"}, {3, "nxdomain"}, {4, "notimp"}, {5, "refused"}};
-    const auto rcode = kRcodes.find(text.rcode);
-    got = rcode == kRcodes.end() ? "rcode " + std::to_string(text.rcode) : rcode->second;
-  }
-  std::string wanted;
-  for (const std::string& word : words_of(lower(parts[0]))) wanted += (wanted.empty() ? "" : " ") + word;
-  if (got != wanted) throw Mismatch("the answer is: " + got);
-
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    const Words words = words_of(parts[i]);
-    if (words.size() != 2) throw Mismatch("'" + parts[i] + "': write ttl, ede, from, after or asked, and a value");
-    if (words[0] == "ttl") {
-      const std::optional<std::uint32_t> ttl = text.ttl   ? text.ttl
-                                               : text.soa ? std::optional(text.soa_ttl)
-                                                          : std::nullopt;
-      if (ttl != read_number(words[1])) throw Mismatch("the TTL is " + (ttl ? std::to_string(*ttl) : "absent"));
-    } else if (words[0] == "ede") {
-      const bool fits = words[1] == "none" ? !text.ede : text.ede == read_number(words[1]);
-      if (!fits) throw Mismatch("the extended error is " + (text.ede ? std::to_string(*text.ede) : "absent"));
-    } else if (words[0] == "from") {
-      if (asked.outcome.from != read_address(words[1]))
-        throw Mismatch("it came from " + asked.outcome.from.to_string());
-    } else if (words[0] == "after") {
-      if (asked.outcome.took != read_duration(words[1])) {
-        throw Mismatch("it took " + std::to_string(to_seconds(asked.outcome.took)) + " s");
-      }
-    } else if (words[0] == "asked") {
-      if (asked.outcome.asked != read_number(words[1])) {
-        throw Mismatch("upstreams were asked " + std::to_string(asked.outcome.asked) + " times");
-      }
-    } else {
-      throw Mismatch("'" + words[0] + "' is nothing to expect");
-    }
-  }
-}
-
-void World::query(const std::string& left, const std::string& right) {
-  const Words words = words_of(left);
-  need(words, 3, "query NAME TYPE [xN] [tcp] [noedns] [class N] [opcode N] -> what is expected");
-  Question question;
-  question.name = words[1];
-  question.type = type_number(words[2]);
-  answer::Transport transport = answer::Transport::kUdp;
-  unsigned times = 1;
-  for (std::size_t i = 3; i < words.size(); ++i) {
-    if (words[i] == "tcp") {
-      transport = answer::Transport::kTcp;
-    } else if (words[i] == "noedns") {
-      question.edns = false;
-    } else if (words[i] == "class" && i + 1 < words.size()) {
-      question.qclass = static_cast<std::uint16_t>(read_number(words[++i]));
-    } else if (words[i] == "opcode" && i + 1 < words.size()) {
-      question.opcode = read_number(words[++i]);
-    } else if (words[i][0] == 'x') {
-      times = read_number(words[i].substr(1));
-    } else {
-      throw Mismatch("'" + words[i] + "' is no option of a query");
-    }
-  }
-
-  const Words wanted = words_of(right);
-  if (wanted.empty()) throw Mismatch("nothing is expected");
-  const bool through = wanted[0] != "forwarded" && !upstreams_.empty();
-  if (wanted[0] != "turns" && wanted[0] != "shares") {
-    for (unsigned n = 0; n < times; ++n) expect_answer(ask(question, transport, through), right);
-    return;
-  }
-
-  // turns A B C: each query's first address is the next of the ring, wherever it begins.
-  // shares A LEAST..MOST B LEAST..MOST: how many of the queries have it first; no others come.
-  std::vector<std::string> firsts;
-  for (unsigned n = 0; n < times; ++n) {
-    const Asked asked = ask(question, transport, through);
-    if (asked.text.addresses.empty()) throw Mismatch("an answer without address");
-    firsts.push_back(asked.text.addresses[0].to_string());
-  }
-  if (wanted[0] == "turns") {
-    const Words ring(wanted.begin() + 1, wanted.end());
-    const auto begin = std::find(ring.begin(), ring.end(), firsts[0]);
-    if (begin == ring.end()) throw Mismatch(firsts[0] + " is not among those that take turns");
-    auto offset = static_cast<std::size_t>(begin - ring.begin());
-    for (const std::string& first : firsts) {
-      const std::string& due = ring[offset++ % ring.size()];
-      if (first != due) throw Mismatch(first + " came where it was the turn of " + due);
-    }
-    return;
-  }
-  std::map<std::string, unsigned> count;
-  for (const std::string& first : firsts) ++count[first];
-  for (std::size_t i = 1; i + 1 < wanted.size(); i += 2) {
-    const std::vector<std::string> bounds = split(wanted[i + 1], "..");
-    const unsigned got = count[wanted[i]];
-    count.erase(wanted[i]);
-    if (got < read_number(bounds.front()) || got > read_number(bounds.back())) {
-      throw Mismatch(wanted[i] + " came " + std::to_string(got) + " times");
-    }
-  }
-  if (!count.empty()) throw Mismatch(count.begin()->first + " came as well");
 }
 
 }  // namespace har::replay
