@@ -1,0 +1,18 @@
+// One spelling of texts for both sides of the comparison.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+inline std::string escaped(std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (const unsigned char c : text) {
+    if (c > 0x20 && c < 0x7F && std::string_view("\\|[](){}=").find(static_cast<char>(c)) == std::string_view::npos) {
+      out += static_cast<char>(c);
+    } else {
+      out += {'\\', kHex[c >> 4], kHex[c & 15]};
+    }
+  }
+  return out;
+}
