@@ -1,0 +1,110 @@
+// What one observation costs the checker's control thread: 10,000 names of three candidates each, every name's answer
+// depending on RTT. The cost must follow the change, not the number of names.
+#include <benchmark/benchmark.h>
+
+#include <string>
+#include <vector>
+
+#include "health/directory.h"
+
+namespace har::health {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+// `shared`: the names share their candidates, a hundred names each; else every name has its own.
+std::shared_ptr<const config::Config> configuration(std::uint32_t names, bool shared) {
+  auto config = std::make_shared<config::Config>();
+  for (std::uint32_t i = 0; i < names; ++i) {
+    config::Name name;
+    name.host = "n" + std::to_string(i) + ".example";
+    for (std::uint32_t c = 0; c < 3; ++c) {
+      const std::uint32_t number = (shared ? i / 100 : i) * 3 + c;
+      config::Candidate candidate;
+      candidate.title = "10." + std::to_string(number >> 16 & 255) + "." + std::to_string(number >> 8 & 255) + "." +
+                        std::to_string(number & 255);
+      candidate.check.host = candidate.check.http_host = candidate.title;
+      name.candidates.push_back(candidate);
+    }
+    config->names.push_back(name);
+  }
+  return config;
+}
+
+struct Setup {
+  Setup(std::uint32_t names, bool shared) {
+    directory.configure(configuration(names, shared), now);
+    checks = directory.take_changes().started;
+    for (int round = 0; round < 6; ++round) {
+      for (const CheckId id : checks) observe(id, Outcome::kOk, milliseconds(5 + id % 3 * 20));
+    }
+    directory.take_changes();
+  }
+  void observe(CheckId id, Outcome outcome, Duration rtt) {
+    Observation o;
+    o.outcome = outcome;
+    o.started = o.ended = now;
+    o.total = o.connect = rtt;
+    directory.observe(id, o, now);
+  }
+  Directory directory{"machine", 1};
+  Instant now{std::chrono::hours(1)};
+  std::vector<CheckId> checks;
+};
+
+void observe_without_change(benchmark::State& state) {
+  Setup setup(static_cast<std::uint32_t>(state.range(0)), state.range(1) != 0);
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const CheckId id = setup.checks[i++ % setup.checks.size()];
+    setup.observe(id, Outcome::kOk, milliseconds(5 + id % 3 * 20) + microseconds(i % 53));
+    benchmark::DoNotOptimize(setup.directory.take_changes());
+  }
+}
+BENCHMARK(observe_without_change)->Args({10, 0})->Args({10'000, 0})->Args({10'000, 1});
+
+// Down after `fall`, up after `rise`: every fifth observation or so writes a slot and two events.
+void observe_changes(benchmark::State& state) {
+  Setup setup(static_cast<std::uint32_t>(state.range(0)), false);
+  std::size_t i = 0;
+  std::size_t slots = 0;
+  for (auto _ : state) {
+    const std::size_t step = i++;
+    const CheckId id = setup.checks[step / 5 % setup.checks.size()];
+    setup.now += milliseconds(1);
+    setup.observe(id, step % 5 < 3 ? Outcome::kTimeout : Outcome::kOk, milliseconds(5));
+    const Changes changes = setup.directory.take_changes();
+    for (const std::uint32_t slot : changes.slots) {
+      benchmark::DoNotOptimize(setup.directory.content(slot));
+      ++slots;
+    }
+  }
+  state.counters["slots"] = benchmark::Counter(static_cast<double>(slots), benchmark::Counter::kAvgIterations);
+}
+BENCHMARK(observe_changes)->Arg(10)->Arg(10'000);
+
+void configure(benchmark::State& state) {
+  const auto config = configuration(static_cast<std::uint32_t>(state.range(0)), state.range(1) != 0);
+  for (auto _ : state) {
+    Directory directory("machine", 1);
+    directory.configure(config, Instant{});
+    benchmark::DoNotOptimize(directory.take_changes());
+  }
+}
+BENCHMARK(configure)->Args({10'000, 0})->Args({10'000, 1})->Unit(benchmark::kMillisecond);
+
+void reload(benchmark::State& state) {
+  Setup setup(static_cast<std::uint32_t>(state.range(0)), false);
+  const auto config = configuration(static_cast<std::uint32_t>(state.range(0)), false);
+  for (auto _ : state) {
+    setup.directory.configure(config, setup.now);
+    benchmark::DoNotOptimize(setup.directory.take_changes());
+  }
+}
+BENCHMARK(reload)->Arg(10'000)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace har::health
+
+BENCHMARK_MAIN();
