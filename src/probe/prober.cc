@@ -310,9 +310,7 @@ void Prober::add(CheckId id, const health::CheckTarget& target, const health::Pa
 void Prober::remove(CheckId id) {
   const auto at = impl_->entries.find(id);
   if (at == impl_->entries.end()) return;
-  // The probes end with `gone`, not at once: one of them may be the caller's caller.
-  std::vector<std::unique_ptr<Impl::Probe>> gone;
-  while (!at->second.probes.empty()) gone.push_back(impl_->detach(*at->second.probes.back()));
+  while (!at->second.probes.empty()) impl_->detach(*at->second.probes.back());
   impl_->schedule.remove(id);
   impl_->entries.erase(at);
   impl_->arm();
