@@ -54,6 +54,7 @@ class Checker {
   void open_store();
   void start_engines();
   void find_upstreams();
+  void remember_stored_addresses();
   void fill_table(Memory& memory);
   void commit();
   void reload();

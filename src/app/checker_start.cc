@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <numeric>
+#include <set>
 #include <thread>
 
 #include "app/become_user.h"
@@ -129,6 +130,7 @@ std::optional<int> Checker::start() {
     keep_copy();
   }
   set_hosts();
+  remember_stored_addresses();
   apply_changes();
   log_.info("running",
             {{"names", config_->names.size()}, {"generation", generation_}, {"resumed", resume ? "yes" : "no"}});
@@ -268,6 +270,17 @@ void Checker::set_hosts() {
   std::vector<probe::Resolver::Host> hosts;
   for (auto& host : directory_->hosts()) hosts.push_back({std::move(host.host), host.frequency});
   resolver_->set_hosts(std::move(hosts));
+}
+
+// So that a family whose first question fails does not lose the addresses that it had.
+void Checker::remember_stored_addresses() {
+  std::map<std::string, std::set<IpAddress>> stored;
+  for (const auto& endpoint : store_->loaded().endpoints) {
+    const auto host = hosts_.find({endpoint.name, endpoint.candidate});
+    if (host == hosts_.end() || endpoint.age > config_->state_max_age) continue;
+    if (!IpAddress::parse(host->second)) stored[host->second].insert(endpoint.address);
+  }
+  for (const auto& [host, addresses] : stored) resolver_->remember(host, {addresses.begin(), addresses.end()});
 }
 
 void Checker::fill_table(Memory& memory) {
