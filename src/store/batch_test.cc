@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "store/test_support.h"
+#include "store/testing.h"
 
 namespace har::store {
 namespace {

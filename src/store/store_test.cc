@@ -8,7 +8,7 @@
 #include <atomic>
 
 #include "store/schema.h"
-#include "store/test_support.h"
+#include "store/testing.h"
 
 namespace har::store {
 namespace {

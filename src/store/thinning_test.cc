@@ -6,7 +6,7 @@
 
 #include "store/rows.h"
 #include "store/schema.h"
-#include "store/test_support.h"
+#include "store/testing.h"
 
 namespace har::store {
 namespace {

@@ -12,7 +12,7 @@
 #include "store/disk.h"
 #include "store/schema.h"
 #include "store/store.h"
-#include "store/test_support.h"
+#include "store/testing.h"
 
 namespace har::store {
 namespace {
