@@ -60,6 +60,11 @@ Hysteresis& CheckEntry::hysteresis(const config::Thresholds& thresholds) {
   return const_cast<Hysteresis&>(std::as_const(*this).hysteresis(thresholds));
 }
 
+void CheckEntry::forget_measurements() {
+  total.forget_measurements();
+  connect.forget_measurements();
+}
+
 void CheckEntry::count(const Observation& observation, Instant now) {
   switch (observation.outcome) {
     case Outcome::kOk:
@@ -117,8 +122,7 @@ CheckEntry* CheckBook::acquire(const config::Check& check, const IpAddress& addr
     entry->target = {check, address};
     if (same_endpoint) inherit_counts(*entry, *before);
     if (!same) {
-      entry->total.forget_measurements();
-      entry->connect.forget_measurements();
+      entry->forget_measurements();
     }
     entries_.emplace(entry->id, std::move(owned));
     by_target_.emplace(key, entry);

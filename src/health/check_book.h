@@ -45,6 +45,7 @@ struct CheckEntry {
   const Hysteresis& hysteresis(const config::Thresholds& thresholds) const;
   Hysteresis& hysteresis(const config::Thresholds& thresholds);
   void count(const Observation& observation, Instant now);  // everything but the hysteresis
+  void forget_measurements();                               // of both averages
 };
 
 class CheckBook {

@@ -81,7 +81,13 @@ void Directory::observe(CheckId id, const Observation& observation, Instant now)
   const bool ok = observation.outcome == Outcome::kOk;
   const Duration total_before = check->total.value();
   const Duration connect_before = check->connect.value();
-  check->count(observation, now);
+  Observation counted = observation;
+  // A probe that began before the last change of state measured what was before, as its outcome tells of it.
+  for (const CheckEntry::Verdict& verdict : check->verdicts) {
+    const auto changed_at = verdict.hysteresis.changed_at();
+    if (changed_at && observation.started < *changed_at) counted.rtt_counts = false;
+  }
+  check->count(counted, now);
   impl.book.mark_observed(*check);
 
   bool changed = false;
@@ -91,6 +97,9 @@ void Directory::observe(CheckId id, const Observation& observation, Instant now)
     const bool plain_rise = ok && before == State::kDown && impl.something_needed(*check, hysteresis.thresholds());
     if (!hysteresis.observe(ok, observation.started, now, plain_rise)) continue;
     changed = true;
+    // What was measured on the way back (the queue of a process that was stopped, say) is no measure of the time after
+    // it: in the average it would keep a returned endpoint from its place for half a minute.
+    if (before == State::kDown) check->forget_measurements();
     impl.state_changed(*check, hysteresis.thresholds(), before, reason_of(hysteresis.cause(), observation));
   }
   impl.book.update_pace(*check);

@@ -64,6 +64,18 @@ struct EndpointReport {
   Duration connect_time{}, response_time{};  // averages
 };
 
+// Why an endpoint stands where it stands in its name's answer, for `har explain`.
+struct Standing {
+  std::string candidate;
+  IpAddress address;
+  State state = State::kUnknown;
+  bool drained = false;
+  std::uint32_t tier = 0;
+  Duration rtt{};           // by the name's rtt_mode; zero: not known
+  std::uint32_t place = 0;  // 1 is the best of its family; 0: not answered
+  std::string why;          // "smallest RTT", "down", "a nearer tier is in use", ...
+};
+
 // What the store gives back at start. `age`: time since it was written.
 struct StoredEndpoint {
   std::string name, candidate;
@@ -116,6 +128,8 @@ class Directory {
   void resolution_failed(const std::string& host, Instant now);  // only for first_round_done and dns counters
   std::vector<EndpointReport> report() const;
   std::vector<EndpointReport> report(std::uint32_t slot) const;  // the endpoints of one name
+  // Every endpoint of a name, as of its last change: both families' places first, best first, then what is left out.
+  std::vector<Standing> standings(std::uint32_t slot) const;
   // The endpoints behind a check: usually one. Empty when the check has ended.
   struct Use {
     std::uint32_t slot = 0;

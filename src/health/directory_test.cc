@@ -416,6 +416,29 @@ TEST_F(DirectoryTest, ADrainedEndpointThatIsUpHelpsNobodyAndDoesNotKeepOthersOut
   EXPECT_EQ(answer(), "192.0.2.2 | -");
 }
 
+TEST_F(DirectoryTest, StandingsSayWhyEachEndpointStandsWhereItStands) {
+  configure({name("api.example", {candidate("192.0.2.1"), candidate("192.0.2.2"), candidate("192.0.2.3"),
+                                  candidate("192.0.2.4", 1), candidate("192.0.2.5")})});
+  probe("192.0.2.1", Outcome::kOk, milliseconds(9));
+  probe("192.0.2.2", Outcome::kOk, milliseconds(3));
+  probe("192.0.2.3", Outcome::kTimeout);
+  probe("192.0.2.4", Outcome::kOk, milliseconds(1));
+  directory.set_drained("", "192.0.2.5", true, now);
+  const auto standings = [&] {
+    std::vector<std::string> lines;
+    for (const Standing& s : directory.standings(0)) {
+      lines.push_back(std::to_string(s.place) + " " + s.address.to_string() + " " + s.why);
+    }
+    return lines;
+  };
+  EXPECT_THAT(standings(), ElementsAre("1 192.0.2.2 smallest RTT", "2 192.0.2.1 by RTT", "0 192.0.2.3 down",
+                                       "0 192.0.2.5 drained", "0 192.0.2.4 a nearer tier is in use"));
+  for (const char* address : {"192.0.2.1", "192.0.2.2", "192.0.2.4"}) probe(address, Outcome::kTimeout, {}, 3);
+  EXPECT_EQ(standings().front(), "1 192.0.2.4 failure mode, by last success");
+  EXPECT_EQ(standings().back(), "0 192.0.2.5 drained");
+  EXPECT_EQ(standings().size(), 5U);
+}
+
 // --- drain ---
 
 TEST_F(DirectoryTest, DrainingTakesACandidateOutOfEveryName) {

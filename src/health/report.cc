@@ -1,4 +1,6 @@
 // What Directory tells about its endpoints: for the store, and for whoever asks why.
+#include <algorithm>
+
 #include "health/directory.h"
 #include "health/directory_impl.h"
 
@@ -48,6 +50,35 @@ std::vector<EndpointReport> Directory::report(std::uint32_t slot) const {
   std::vector<EndpointReport> rows;
   append_report(impl_->names[slot], rows);
   return rows;
+}
+
+std::vector<Standing> Directory::standings(std::uint32_t slot) const {
+  const NameState& name = impl_->names.at(slot);
+  // Ranked again: with the memory of the last ranking and at its moment the order is the same.
+  std::vector<Contender> contenders;
+  to_contenders(name, impl_->last_now, contenders);
+  Ranker ranker;
+  Ranking ranking;
+  ranker.rank(*name.config, contenders, impl_->last_now, ranking);
+  std::vector<Standing> standings;
+  const auto append = [&](const Place& place, std::uint32_t number) {
+    const Contender& c = contenders[place.index];
+    standings.push_back({name.config->candidates[c.candidate].title, c.address, c.state, c.drained, c.tier, c.rtt,
+                         number, std::string(word(place.why))});
+  };
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    std::uint32_t number = 0;
+    for (const Place& place : ranking.family(family).places) append(place, ++number);
+  }
+  for (const Place& place : ranking.left_out) {
+    // Nothing is usable, and the failure mode answers it all the same.
+    const bool answered = std::any_of(standings.begin(), standings.end(), [&](const Standing& s) {
+      return s.place > 0 && s.address == contenders[place.index].address &&
+             s.candidate == name.config->candidates[contenders[place.index].candidate].title;
+    });
+    if (!answered) append(place, 0);
+  }
+  return standings;
 }
 
 std::vector<Directory::Use> Directory::uses(CheckId check) const {
