@@ -50,8 +50,8 @@ def files(src):
 
 
 def is_test(path):
-    """Tests, and what tests share: x_test.cc, testing.h, x_testing.h, fake_x.h."""
-    return path.stem.endswith(("_test", "_testing")) or path.stem == "testing" or path.stem.startswith("fake_")
+    """Tests, and what tests share: x_test.cc, testing.h, x_testing.h, test_x.h, fake_x.h."""
+    return path.stem.endswith(("_test", "_testing")) or path.stem == "testing" or path.stem.startswith(("fake_", "test_"))
 
 
 def code_of(path):
