@@ -44,18 +44,17 @@ class Checker {
     // `defaults` and the options outside of all sections count wherever they stand: before the names.
     for (const auto& item : tree_.items) {
       if (item.kind == Item::Kind::kSection) {
-        if (item.key == "defaults") defaults(item);
+        if (meant(item, kAtTop) == "defaults") defaults(item);
       } else {
         one_option(item, kAtTop, top_scope_, top_);
       }
     }
     for (const auto& item : tree_.items) {
-      if (item.kind != Item::Kind::kSection || item.key == "defaults") continue;
-      if (item.key == "name") {
-        name(item);
-      } else {
+      if (item.kind != Item::Kind::kSection) continue;
+      const auto key = meant(item, kAtTop);
+      if (item.key != key || (key != "name" && key != "defaults"))
         wrong_section(item, "outside of all sections", kAtTop);
-      }
+      if (key == "name") name(item);
     }
     finish_top();
     return std::move(config_);
@@ -73,6 +72,13 @@ class Checker {
     auto found = known.find(key);
     if (found == known.end()) found = known.emplace(key, suggest_key(key, where)).first;
     return found->second;
+  }
+
+  // The section that is meant: a misspelt one is reported, and what stands in it is checked all the same.
+  std::string_view meant(const Item& item, Where where) {
+    if (is_section_key(item.key) || find_option(item.key) != nullptr) return item.key;
+    const auto near = suggestion(item.key, where);
+    return is_section_key(near) ? near : std::string_view(item.key);
   }
 
   void unknown(const Item& item, Where where) {
@@ -165,9 +171,11 @@ class Checker {
     const Item* stray = nullptr;
     for (const auto& item : section.items) {
       if (item.kind != Item::Kind::kSection) continue;
-      if (item.key == "candidate") {
+      const auto key = meant(item, kInName);
+      if (key == "candidate") {
+        if (item.key != key) wrong_section(item, "inside a name", kInName);
         candidate(item, draft.check, scope, candidates, titles);
-      } else if (item.key == "name") {
+      } else if (key == "name") {
         // A brace is missing somewhere above: once is enough, and the names that follow are read as if they stood
         // right.
         if (stray == nullptr)
@@ -178,11 +186,11 @@ class Checker {
         wrong_section(item, "inside a name", kInName);
       }
     }
-    if (candidates.empty() && section.closed) {
+    if (candidates.empty() && section.closed && !tree_.gaps) {
       remarks_.mistake(section.place, fmt::format("name {} has no candidate; write at least one candidate {{ }}",
                                                   quoted(section.title ? section.title->text : "")));
     }
-    if (tree_.whole) rules_of_name(section, draft, scope, candidates);
+    if (tree_.whole && !tree_.gaps) rules_of_name(section, draft, scope, candidates);
     if (remarks_.mistake_count() != mistakes) return;  // what is not whole is not kept
     draft.name.line = section.place.line;
     for (auto& one : candidates) draft.name.candidates.push_back(std::move(one.candidate));
@@ -316,7 +324,7 @@ class Checker {
     for (const auto& one : nameservers_) config_.nameservers.push_back(one.value);
     for (const auto& one : binds_) config_.dns_bind_interfaces.push_back(one.value);
     allow_clients_added_to_default();
-    if (!tree_.whole) return;  // the rest of the file might have made it right
+    if (!tree_.whole || tree_.gaps) return;  // the rest of the file might have made it right
     for (const auto& one : nameservers_) {
       if (one.value.port == config_.dns_listen_port && listens_on(one.value.ip)) {
         remarks_.mistake(one.place, fmt::format("nameservers: {} is hard itself; write the address of another resolver",

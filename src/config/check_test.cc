@@ -240,6 +240,21 @@ TEST(Unknown, KeysGetTheNearestOne) {
   EXPECT_THAT(mistakes_of("colour = red"), HasSubstr("'colour' is no key that is known here"));
 }
 
+TEST(Unknown, SectionsAreReadAsWhatWasMeant) {
+  EXPECT_EQ(mistakes_of("nmae a.example {\nttl = x\ncandidat y {\ntier = z } }\ndefault {\nfall = 0 }"),
+            "t:1: 'nmae' is unknown; did you mean 'name'?\n"
+            "t:2: ttl: 'x' is no whole number; write one such as 3\n"
+            "t:3: 'candidat' is unknown; did you mean 'candidate'?\n"
+            "t:4: tier: 'z' is no whole number; write one such as 3\n"
+            "t:5: 'default' is unknown; did you mean 'defaults'?\n"
+            "t:6: fall: '0' is out of range; write 1 to 100\n");
+}
+
+TEST(MissingInclude, IsNotTakenForMissingCandidates) {
+  EXPECT_EQ(mistakes_of("name a.example {\nfailure_mode = fixed\ninclude(nope)\n}\nnameservers = 127.0.0.1"),
+            "t:3: cannot include 'nope': not among the files that were kept; name a file that can be read\n");
+}
+
 TEST(MissingBrace, IsSaidOnceAndTheFollowingNamesAreStillRead) {
   EXPECT_EQ(mistakes_of("name a.example {\ncandidate x { }\n\nname b.example {\nttl = x\ncandidate y { } }\n"
                         "name c.example { candidate z { } }\n"),

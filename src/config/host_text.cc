@@ -263,7 +263,8 @@ Result<IpPort> parse_ip_port(std::string_view text, std::optional<std::uint16_t>
           fmt::format("{} names an interface; write its number (see 'ip link'), such as fe80::1%2", quoted(text)));
     }
     if (!is_link_local_v6(out.ip)) {
-      return failure(fmt::format("{} is not link-local and takes no interface; remove '%{}'", quoted(text), shown(*scope)));
+      return failure(
+          fmt::format("{} is not link-local and takes no interface; remove '%{}'", quoted(text), shown(*scope)));
     }
     out.scope = *index;
   } else if (is_link_local_v6(out.ip)) {

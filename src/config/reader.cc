@@ -303,6 +303,7 @@ class Reader {
     auto index = open_included(files_[path.place.file].path, wanted);
     if (!index) {
       // Not a matter of syntax: the rest is read, so that the other mistakes are seen as well.
+      tree_.gaps = true;
       remarks_.mistake(path.place, fmt::format("cannot include {}: {}; name a file that can be read", quoted(path.text),
                                                index.error().message));
       return;

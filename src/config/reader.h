@@ -37,6 +37,7 @@ struct Item {
 struct Tree {
   std::vector<Item> items;
   bool whole = true;               // false: a syntax error ended the reading, or the first file could not be read
+  bool gaps = false;               // an include() could not be read: what seems to be missing may stand there
   std::vector<std::string> paths;  // what Place::file counts
   std::vector<SourceFile> files;
   std::vector<std::pair<std::string, std::optional<std::string>>> variables;

@@ -12,8 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/config.h"
-#include "config/host_text.h"
+#include "config/draft.h"
 #include "config/reader.h"
 #include "config/remarks.h"
 
@@ -83,33 +82,6 @@ enum class Kind : std::uint8_t { kInteger, kDuration, kFraction, kSwitch, kWord,
 struct Word {
   std::string_view text;
   int value;
-};
-
-// The check of a candidate as far as it has been written; becomes a Check when all of it is known.
-struct CheckDraft {
-  Check check;  // of its members method, host, port, path, http_host and frequency_changing only the ones below count
-  std::optional<CheckMethod> method;
-  std::optional<std::uint16_t> port;
-  std::optional<std::string> path;
-  std::string http_host;
-  std::optional<Duration> frequency_changing;
-  std::optional<CheckAddress> address;
-};
-
-template <class T>
-struct Placed {
-  T value;
-  Place place;
-};
-
-// What store() writes to. The pointers that an option's `where` promises are set.
-struct Draft {
-  Config* config = nullptr;
-  std::vector<Placed<IpPort>>* nameservers = nullptr;
-  std::vector<Placed<IpAddress>>* binds = nullptr;
-  Name* name = nullptr;
-  CheckDraft* check = nullptr;
-  Candidate* candidate = nullptr;
 };
 
 struct Option;
