@@ -1,8 +1,11 @@
 #include "base/log.h"
 
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace har {
 namespace {
@@ -48,6 +51,15 @@ const char* word(LogLevel level) {
   return "info";
 }
 
+// A log that nobody reads, or a closed one, must never stop the daemon: the line is lost instead.
+void write_or_lose(int fd, const char* data, std::size_t size) {
+  if (send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ENOTSOCK) return;
+  // The descriptor is shared with whoever started us, so it cannot be made non-blocking.
+  pollfd room{fd, POLLOUT, 0};
+  if (poll(&room, 1, 0) <= 0) return;
+  [[maybe_unused]] const auto written = ::write(fd, data, size);
+}
+
 }  // namespace
 
 Log::Log(std::string role, LogLevel level, int fd) : role_(std::move(role)), level_(level), fd_(fd) {}
@@ -75,8 +87,7 @@ void Log::write(LogLevel level, std::string_view event, std::initializer_list<Lo
     append_value(line, field.value);
   }
   line.push_back('\n');
-  // A full or closed log must never stop the daemon: the result is of no use to anybody.
-  [[maybe_unused]] const auto written = ::write(fd_, line.data(), line.size());
+  write_or_lose(fd_, line.data(), line.size());
 }
 
 }  // namespace har

@@ -1,6 +1,8 @@
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace har {
@@ -33,6 +35,22 @@ TEST(Log, QuotesWhatWouldForgeAnotherField) {
 
 TEST(Log, LeavesOutWhatIsBelowItsLevel) {
   EXPECT_EQ(logged([](int fd) { Log("", LogLevel::kWarning, fd).info("x"); }), "");
+}
+
+// A log that nobody reads must not stop the daemon. Waiting would last for ever: the alarm ends the test then.
+TEST(Log, DoesNotWaitForALogThatNobodyReads) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_GT(fcntl(ends[1], F_SETPIPE_SZ, 4096), 0);
+  alarm(10);
+  for (int i = 0; i < 200; ++i) Log("", LogLevel::kInfo, ends[1]).info("a_line_of_some_length", {{"number", i}});
+  close(ends[0]);
+  close(ends[1]);
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  for (int i = 0; i < 20'000; ++i) Log("", LogLevel::kInfo, ends[1]).info("a_line_of_some_length", {{"number", i}});
+  alarm(0);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 }  // namespace
