@@ -44,6 +44,7 @@ class Child {
   bool running() const { return pid_ != 0; }
   net::Channel& channel() { return channel_; }
   std::optional<Instant> start_again_at() const { return start_again_at_; }
+  void try_again_at(Instant when) { start_again_at_ = when; }
   void do_not_start_again() { start_again_at_.reset(); }
 
  private:

@@ -26,7 +26,10 @@ using std::chrono::milliseconds;
 constexpr Duration kBindPatience = std::chrono::seconds(2);  // after an abrupt end the kernel may hold a port a moment
 constexpr Duration kStopPatience = milliseconds(950);        // SIGTERM ends within a second
 constexpr Duration kSuspended = std::chrono::seconds(1);     // our own loop this late: the machine slept, not a child
+constexpr Duration kForkAgain = milliseconds(500);
 constexpr int kCrashesBeforeFirstCommit = 5;
+// A child that does not read its channel must not keep us from the rest of our duties, the end within a second first.
+constexpr int kSendPatienceMs = 200;
 
 class Keeper {
  public:
@@ -47,6 +50,7 @@ class Keeper {
   void start_what_is_due(Instant now);
   void start_checker(Instant now);
   void start_answerer(Instant now);
+  void cannot_start(Child& child, const std::string& reason, Instant now);
   void read_channel(Child& child);
   void handle(Child& child, net::Message& message);
   void prepare(const net::Message& message);
@@ -143,7 +147,8 @@ void Keeper::serve_signal(int number) {
       break;
     case SIGHUP:
       log_.info("reload_asked");
-      checker_.channel().send(kReload);
+      // A full channel holds reloads enough: one of them will find the newest file.
+      checker_.channel().send(kReload, {}, {}, 0);
       break;
     default:
       log_.info("stopping", {{"signal", number}});
@@ -190,8 +195,7 @@ void Keeper::start_what_is_due(Instant now) {
 
 void Keeper::start_checker(Instant now) {
   if (const auto started = checker_.start(now); !started) {
-    log_.error("cannot_start", {{"process", "checker"}, {"reason", started.error().message}});
-    return stop(1);
+    return cannot_start(checker_, started.error().message, now);
   }
   net::Packer hello;
   hello.number(active_ ? 1 : 0).text(options_.config_path).number(generation_);
@@ -202,10 +206,16 @@ void Keeper::start_checker(Instant now) {
   }
 }
 
+// Once we serve, a lack of processes or memory is no reason to end the other child and let go of the sockets.
+void Keeper::cannot_start(Child& child, const std::string& reason, Instant now) {
+  log_.error("cannot_start", {{"process", child.role()}, {"reason", reason}});
+  if (!active_) return stop(1);
+  child.try_again_at(now + kForkAgain);
+}
+
 void Keeper::start_answerer(Instant now) {
   if (const auto started = answerer_.start(now); !started) {
-    log_.error("cannot_start", {{"process", "answerer"}, {"reason", started.error().message}});
-    return stop(1);
+    return cannot_start(answerer_, started.error().message, now);
   }
   if (active_) send_sockets();
 }
@@ -248,7 +258,7 @@ void Keeper::handle(Child& child, net::Message& message) {
         net::Unpacker fields(message.body);
         if (fields.number() != generation_) return;  // of an older one; the answer to the newest follows
         retiring_.clear();
-        checker_.channel().send(kCommitted, net::Packer().number(generation_).body());
+        checker_.channel().send(kCommitted, net::Packer().number(generation_).body(), {}, kSendPatienceMs);
       }
       return;
     default:
@@ -259,16 +269,16 @@ void Keeper::handle(Child& child, net::Message& message) {
 void Keeper::prepare(const net::Message& message) {
   Prepare wanted;
   if (!Prepare::unpack(message.body, wanted)) {
-    checker_.channel().send(kRefused, net::Packer().text("malformed request").body());
+    checker_.channel().send(kRefused, net::Packer().text("malformed request").body(), {}, kSendPatienceMs);
     return;
   }
   auto set = make_listen_set(wanted, active_ ? &*active_ : nullptr, log_, [this] { return may_bind_again(); });
   if (!set) {
-    checker_.channel().send(kRefused, net::Packer().text(set.error().message).body());
+    checker_.channel().send(kRefused, net::Packer().text(set.error().message).body(), {}, kSendPatienceMs);
     return;
   }
   pending_ = std::move(*set);
-  checker_.channel().send(kPrepared, {}, {pending_->table.get(), pending_->counters.get()});
+  checker_.channel().send(kPrepared, {}, {pending_->table.get(), pending_->counters.get()}, kSendPatienceMs);
 }
 
 // Only at the start, when nobody waits for the keeper: the port of a daemon that has just died.
@@ -297,21 +307,26 @@ void Keeper::commit(net::Message& message) {
 void Keeper::send_sockets() {
   const auto read_only = net::reopen_read_only(active_->table);
   if (!read_only) log_.warning("table_not_read_only", {{"reason", read_only.error().message}});
+  bool sent = true;
   for (const auto& bound : active_->bound) {
     std::vector<int> fds;
     for (const net::Fd& udp : bound->udp) fds.push_back(udp.get());
     fds.push_back(bound->tcp.get());
-    answerer_.channel().send(kSockets, {}, fds);
+    sent = sent && answerer_.channel().send(kSockets, {}, fds, kSendPatienceMs);
   }
-  answerer_.channel().send(kServe,
-                           net::Packer()
-                               .number(generation_)
-                               .number(active_->workers)
-                               .number(active_->names)
-                               .number(static_cast<std::uint64_t>(active_->log_level))
-                               .text(active_->user)
-                               .body(),
-                           {read_only ? read_only->get() : active_->table.get(), active_->counters.get()});
+  const auto body = net::Packer()
+                        .number(generation_)
+                        .number(active_->workers)
+                        .number(active_->names)
+                        .number(static_cast<std::uint64_t>(active_->log_level))
+                        .text(active_->user)
+                        .body();
+  const int table = read_only ? read_only->get() : active_->table.get();
+  sent = sent && answerer_.channel().send(kServe, body, {table, active_->counters.get()}, kSendPatienceMs);
+  if (sent) return;
+  // It would go on with what is old. Its successor gets the whole of the new; queries wait in the sockets meanwhile.
+  log_.error("process_hung", {{"process", "answerer"}, {"reason", "it does not take its sockets"}});
+  answerer_.kill_now();
 }
 
 void Keeper::stop(int code) {
@@ -323,7 +338,7 @@ void Keeper::stop(int code) {
   checker_.do_not_start_again();
   answerer_.do_not_start_again();
   for (Child* child : {&checker_, &answerer_}) {
-    if (child->running() && !child->channel().send(kStop)) child->kill_now();
+    if (child->running() && !child->channel().send(kStop, {}, {}, 0)) child->kill_now();
   }
 }
 

@@ -1,4 +1,5 @@
 """Processes that end, by accident and on purpose."""
+import fcntl
 import os
 import shutil
 import signal
@@ -64,6 +65,24 @@ def test_a_killed_checker_costs_no_answer_and_its_successor_goes_on_checking(wor
     assert max(took for _, took, _ in load.replies) < 0.5
     world.first.start()
     daemon.wait_for_answer("a.test", [world.first.address], 6)
+
+
+def test_a_new_checker_that_knows_nothing_does_not_answer_a_farther_tier_before_it_has_asked_the_nearer(lab):
+    near, far = lab.webs({"delay": 0.1}, {})
+    upstream = lab.script({("near.test", "A"): [near.address]})
+    daemon = lab.daemon(f"""
+        nameservers = {{ {upstream.spec} }}
+        name a.test {{
+          candidate near.test {{ check_port = {near.port} }}
+          candidate far {{ tier = 1 check_address = "{far.url}" }}
+        }}""", data_file="/proc/no-such-folder/har.db")
+    daemon.wait_for_answer("a.test", [near.address], 3)
+    os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        assert daemon.addresses("a.test") == [near.address]
+    near.kill()
+    daemon.wait_for_answer("a.test", [far.address], 4)
 
 
 def test_a_checker_killed_again_and_again_does_not_end_the_daemon(world):
@@ -138,3 +157,27 @@ def test_missing_programs_are_a_clear_end(tmp_path):
     config.write_text('nameservers = { 127.0.0.1 }')
     done = subprocess.run([lonely, config], capture_output=True, text=True, timeout=10)
     assert done.returncode == 1 and "hard-checker" in done.stderr
+
+
+@pytest.mark.parametrize("which", ["hard-checker", "hard-answerer"])
+def test_it_ends_in_time_with_a_child_that_has_not_read_for_long(world, which):
+    os.kill(world.daemon.children()[which], signal.SIGSTOP)
+    for _ in range(600):  # more than its channel holds
+        world.daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(0.001)
+    assert world.daemon.stop() < 1.3
+
+
+def test_a_log_that_nobody_reads_stops_nothing(world):
+    world.daemon.stop()
+    read, write = os.pipe()
+    with os.fdopen(read), os.fdopen(write, "wb") as log:
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+        daemon = subprocess.Popen([HARD, world.daemon.config], stderr=log)
+        wait_until(lambda: dnsclient.ask(world.daemon.server, "a.test", timeout=0.5) is not None, 5, what="an answer")
+        for _ in range(60):
+            daemon.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        start = time.monotonic()
+        daemon.terminate()
+        assert daemon.wait(timeout=5) == 0 and time.monotonic() - start < 1.3
