@@ -323,6 +323,7 @@ class Checker {
   void finish_top() {
     for (const auto& one : nameservers_) config_.nameservers.push_back(one.value);
     for (const auto& one : binds_) config_.dns_bind_interfaces.push_back(one.value);
+    config_.bind_default_v6 = only_added_to(Key::kDnsBindInterfaces);
     allow_clients_added_to_default();
     if (!tree_.whole || tree_.gaps) return;  // the rest of the file might have made it right
     for (const auto& one : nameservers_) {
@@ -352,14 +353,20 @@ class Checker {
                        });
   }
 
+  // Given outside of all sections, and always with "+=".
+  bool only_added_to(Key key) const {
+    bool given = false;
+    for (const auto& item : tree_.items) {
+      if (item.kind != Item::Kind::kOption || item.key != option(key).key) continue;
+      if (!item.append) return false;
+      given = true;
+    }
+    return given;
+  }
+
   // "allow_clients += { ... }" alone adds to the default, which is not written out anywhere else.
   void allow_clients_added_to_default() {
-    const auto is_allow = [](const Item& item) {
-      return item.kind == Item::Kind::kOption && item.key == "allow_clients";
-    };
-    if (std::none_of(tree_.items.begin(), tree_.items.end(), is_allow)) return;
-    if (std::any_of(tree_.items.begin(), tree_.items.end(), [&](const Item& i) { return is_allow(i) && !i.append; }))
-      return;
+    if (!only_added_to(Key::kAllowClients)) return;
     std::vector<IpPrefix> all{*IpPrefix::parse("127.0.0.0/8"), *IpPrefix::parse("::1")};
     for (const auto& bound : config_.dns_bind_interfaces) {
       if (!bound.is_loopback() && !bound.is_unspecified()) {

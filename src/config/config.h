@@ -88,6 +88,7 @@ struct Config {
   std::uint16_t dns_listen_port = 53;
   std::vector<IpAddress>
       dns_bind_interfaces;              // empty: the default, 127.0.0.1 and ::1 (the latter where the host has it)
+  bool bind_default_v6 = false;  // dns_bind_interfaces was only added to: its ::1 is the default's, where the host has it
   std::vector<IpPrefix> allow_clients;  // empty: the default, loopback and the addresses listened to
   std::vector<IpPort> nameservers;      // empty: those of resolv.conf
   Duration resolver_timeout = seconds(1);

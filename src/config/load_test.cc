@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 
 #include "config/test_text.h"
 
@@ -13,6 +14,9 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+// Of this process: what else runs on the machine does not count.
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 constexpr const char* kOriginal =
     "nameservers = { 192.168.11.1 }\n"
@@ -175,9 +179,9 @@ TEST(Load, TakesTimeInProportionToTheNames) {
     double best = 1e9;
     for (int run = 0; run < 3; ++run) {
       const auto text = text_of(names);
-      const auto start = std::chrono::steady_clock::now();
+      const double start = cpu_seconds();
       const auto loaded = load_text(text);
-      best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      best = std::min(best, cpu_seconds() - start);
       EXPECT_EQ(loaded.config->names.size(), static_cast<std::size_t>(names));
     }
     return best;
@@ -191,10 +195,10 @@ TEST(Load, WrongInputOfEveryKindTakesLinearTime) {
         "allow_clients += 10.0.0.0/8 ", "include(t) ", "\"", "ttl = { a, "}) {
     std::string text;
     while (text.size() < 500'000) text += unit;
-    const auto start = std::chrono::steady_clock::now();
+    const double start = cpu_seconds();
     const auto loaded = load_text(text);
     EXPECT_FALSE(loaded.mistakes.empty());
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20)) << unit;
+    EXPECT_LT(cpu_seconds() - start, 20) << unit;
   }
 }
 

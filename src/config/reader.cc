@@ -23,6 +23,9 @@ class Reader {
       fail({0, 0, 0}, fmt::format("cannot be read: {}; name a file that can", index.error().message));
       files_.pop_back();
       tree_.paths = {path};
+    } else if (files_[*index].text.size() > kMaxText) {
+      fail({0, 0, 0}, fmt::format("more than {} octets of text; write less", kMaxText));
+      tree_.paths = {path};
     } else {
       file(*index, tree_.items, 0, 0);
       for (const auto& one : files_) tree_.paths.push_back(one.path);

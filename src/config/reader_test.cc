@@ -230,6 +230,7 @@ TEST(Include, IsBounded) {
   EXPECT_THAT(read(doubling).mistakes, HasSubstr("or 1000 in all"));
   std::string many = "a = b\n";
   for (int i = 0; i < 100; ++i) many += "include(big)\n";
+  EXPECT_THAT(read({{"t", std::string(kMaxText + 1, ' ')}}).mistakes, HasSubstr("t: more than 67108864 octets"));
   EXPECT_THAT(read({{"t", many}, {"big", std::string(1u << 20, ' ')}}).mistakes, HasSubstr("octets of text"));
 }
 

@@ -61,6 +61,9 @@ TEST(Binds, AreAddressesAndNothingElse) {
 TEST(Binds, AddToTheDefault) {
   EXPECT_THAT(texts(config_of("dns_bind_interfaces += 169.254.20.10").dns_bind_interfaces),
               ElementsAre("127.0.0.1", "::1", "169.254.20.10"));
+  EXPECT_TRUE(config_of("dns_bind_interfaces += 169.254.20.10").bind_default_v6) << "a host without ::1 must start";
+  EXPECT_FALSE(config_of("dns_bind_interfaces = ::1 dns_bind_interfaces += 169.254.20.10").bind_default_v6);
+  EXPECT_FALSE(config_of("").bind_default_v6);
 }
 
 TEST(AllowClients, AreNetworks) {
