@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -64,7 +65,7 @@ int Answerer::run() {
       case net::Channel::Status::kNothing:
         continue;
       case net::Channel::Status::kClosed:
-        return 0;  // the keeper is gone, and so are we in a moment
+        _exit(0);  // the keeper is gone, and so are we in a moment
       case net::Channel::Status::kMessage:
         break;
     }
@@ -73,7 +74,8 @@ int Answerer::run() {
         take_sockets(message);
         break;
       case kServe:
-        if (!serve(message)) return 1;
+        // At once: the workers run on and would never be joined. The successor gets everything anew.
+        if (!serve(message)) _exit(1);
         break;
       case kStop:
         stop();
@@ -102,7 +104,10 @@ bool Answerer::serve(net::Message& message) {
   const auto names = static_cast<std::uint32_t>(fields.number());
   const std::uint64_t log_level = fields.number();
   const std::string user = fields.text();
-  if (!fields.ok() || message.fds.size() != 2) return false;
+  if (!fields.ok() || message.fds.size() != 2) {
+    log_.error("sockets_refused", {{"reason", "malformed, or no descriptor is free"}});
+    return false;
+  }
   auto table_memory = net::Mapping::map(message.fds[0], net::Mapping::Mode::kReadOnly);
   auto counters_memory = net::Mapping::map(message.fds[1], net::Mapping::Mode::kReadWrite);
   if (!table_memory || !counters_memory) {
@@ -121,6 +126,7 @@ bool Answerer::serve(net::Message& message) {
   if (workers_.empty()) {
     if (const auto became = become_user(user); !became)
       log_.error("user_not_changed", {{"reason", became.error().message}});
+    shared_.workers = std::max(worker_count, 1U);
     for (std::uint32_t i = 0; i < worker_count; ++i) workers_.push_back(std::make_unique<Worker>(i, shared_));
   }
   auto waiting = std::make_shared<std::atomic<std::size_t>>(workers_.size());

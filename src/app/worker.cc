@@ -1,7 +1,9 @@
 #include "app/worker.h"
 
 #include <sys/random.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -32,6 +34,16 @@ std::uint64_t random_seed() {
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
     seed = static_cast<std::uint64_t>(net::now().time_since_epoch().count());
   return seed;
+}
+
+// How many clients' connections one of `workers` may hold. Descriptors are kept back for the sockets towards the
+// upstreams and for what the keeper sends: else clients that only connect would end all forwarding, and the next
+// reload.
+std::uint32_t room_for_connections(std::uint32_t wanted, std::uint32_t workers) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
+  const rlim_t kept_back = std::min<rlim_t>(limit.rlim_cur / 2, 256 + rlim_t{1024} * workers);
+  return static_cast<std::uint32_t>(std::min<rlim_t>(wanted, (limit.rlim_cur - kept_back) / workers));
 }
 
 Transport transport_of(const net::Asker& asker) {
@@ -194,8 +206,13 @@ struct Worker::Impl {
     options.resolver_timeout = Duration(limits.resolver_timeout_ns);
     options.max_in_flight = limits.max_in_flight;
     forwarder.set_options(options);
+    const std::uint32_t room = room_for_connections(limits.tcp_max_connections, shared.workers);
+    if (room < limits.tcp_max_connections && index == 0) {
+      shared.log->warning("tcp_connections_limited",
+                          {{"to", room}, {"wanted", limits.tcp_max_connections}, {"reason", "RLIMIT_NOFILE"}});
+    }
     tcp.set_limits({.idle_timeout = Duration(limits.tcp_idle_timeout_ns),
-                    .max_connections = limits.tcp_max_connections,
+                    .max_connections = room,
                     .max_in_flight = limits.tcp_max_in_flight});
     upstreams_version.reset();
     follow_upstreams();

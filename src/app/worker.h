@@ -27,6 +27,7 @@ class Worker {
   };
   struct Shared {  // between the workers of one process
     const Log* log = nullptr;
+    std::uint32_t workers = 1;
     std::array<std::uint8_t, 16> loop_secret{};           // by it a worker knows another's loop query
     std::function<void(const IpPort&)> upstream_looping;  // tells all workers; called from any of them
   };

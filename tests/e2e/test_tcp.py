@@ -1,6 +1,10 @@
 """TCP towards clients (RFC 7766) and zone transfers."""
+import os
+import pathlib
+import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -11,6 +15,8 @@ import dns.rrset
 import pytest
 
 from lab import dnsclient
+from lab.daemon import HARD
+from lab.net import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +175,27 @@ def test_a_transfer_that_breaks_ends_the_connection(lab, web):
         s.sendall(numbered(7, "test", "AXFR"))
         assert number_of(dnsclient.receive_message(s)) == 7
         assert dnsclient.receive_message(s) is None
+
+
+def test_clients_that_only_connect_take_no_descriptor_that_forwarding_or_a_reload_needs(lab, nsd):
+    daemon = lab.daemon(f"nameservers = {{ {nsd.spec} }}\n", start=False)
+    process = subprocess.Popen(["/usr/bin/prlimit", "--nofile=400:400", HARD, daemon.config],
+                               stderr=open(daemon.folder / "log", "wb"))
+    try:
+        wait_until(lambda: "event=ready" in (daemon.folder / "log").read_text(), 6, what="readiness")
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        answerer = next(pid for pid in children.read_text().split()
+                        if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "hard-answerer")
+        idle = [dnsclient.tcp_socket(daemon.server) for _ in range(600)]
+        wait_until(lambda: len(os.listdir(f"/proc/{answerer}/fd")) > 150, 3, what="many connections")
+        assert len(os.listdir(f"/proc/{answerer}/fd")) < 390
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "event=reloaded" in (daemon.folder / "log").read_text(), 3, what="the reload")
+        for transport in (False, True):
+            assert dnsclient.ask(daemon.server, "www.example.test", tcp=transport).rcode() != dns.rcode.SERVFAIL
+        assert pathlib.Path(f"/proc/{answerer}").exists()
+        for connection in idle:
+            connection.close()
+    finally:
+        process.terminate()
+        assert process.wait(timeout=5) == 0
