@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <net/if.h>
 #include <sys/inotify.h>
@@ -10,11 +11,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <set>
 #include <sstream>
 
 #include "config/resolv_conf.h"
+#include "net/sockaddr.h"
 
 namespace har::app {
 namespace {
@@ -35,6 +38,28 @@ bool is_local_stub(const IpPort& server) {
   return server.ip.family == Family::kV4 && b[0] == 127 && b[1] == 0 && b[2] == 0 && (b[3] == 53 || b[3] == 54);
 }
 
+// Not by a trial bind: where net.ipv4.ip_nonlocal_bind is set that succeeds for every address.
+bool is_address_of_this_host(const IpAddress& ip) {
+  if (ip.is_loopback()) return true;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return false;
+  bool found = false;
+  for (const ifaddrs* i = list; i != nullptr && !found; i = i->ifa_next) {
+    if (i->ifa_addr == nullptr) continue;
+    net::SocketAddress address;
+    if (i->ifa_addr->sa_family == AF_INET) {
+      std::memcpy(&address.v4, i->ifa_addr, sizeof address.v4);
+    } else if (i->ifa_addr->sa_family == AF_INET6) {
+      std::memcpy(&address.v6, i->ifa_addr, sizeof address.v6);
+    } else {
+      continue;
+    }
+    found = address.to_ip_port().ip == ip;
+  }
+  freeifaddrs(list);
+  return found;
+}
+
 std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
@@ -46,6 +71,14 @@ std::string real_path(const std::string& path) {
 }
 
 }  // namespace
+
+bool is_among(const std::vector<IpPort>& listened, const IpPort& server) {
+  return std::any_of(listened.begin(), listened.end(), [&](const IpPort& own) {
+    if (own == server) return true;
+    return own.port == server.port && own.ip.is_unspecified() && own.ip.family == server.ip.family &&
+           is_address_of_this_host(server.ip);
+  });
+}
 
 UpstreamSource::UpstreamSource(net::Loop& loop, const Log& log, Paths paths, IsUs is_us, Changed changed)
     : loop_(loop),

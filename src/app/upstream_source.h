@@ -50,4 +50,8 @@ class UpstreamSource {
   net::Timer poll_;    // where inotify sees nothing: a bind mount over the file
 };
 
+// Whether a server is hard itself, which listens to `listened`: one of them, or any address of this host where we
+// listen to all of a family.
+bool is_among(const std::vector<IpPort>& listened, const IpPort& server);
+
 }  // namespace har::app

@@ -94,5 +94,19 @@ TEST_F(UpstreamSourceTest, FollowsASymlinkToAnotherTarget) {
   EXPECT_EQ(changes_, (std::vector<std::string>{"192.0.2.2 ", "192.0.2.3 "}));
 }
 
+IpPort at(const char* ip, std::uint16_t port = 53) { return {*IpAddress::parse(ip), port}; }
+
+TEST(IsAmong, WhereAllAddressesAreListenedToEveryOneOfThisHostIsUs) {
+  const std::vector<IpPort> all{at("0.0.0.0")};
+  EXPECT_TRUE(is_among(all, at("127.0.0.1")));
+  EXPECT_TRUE(is_among(all, at("127.9.9.9")));
+  EXPECT_FALSE(is_among(all, at("127.0.0.1", 54)));
+  EXPECT_FALSE(is_among(all, at("192.0.2.1")));  // RFC 5737: no host has it
+  EXPECT_FALSE(is_among(all, at("::1")));
+  EXPECT_TRUE(is_among({at("::")}, at("::1")));
+  EXPECT_TRUE(is_among({at("192.0.2.1")}, at("192.0.2.1")));
+  EXPECT_FALSE(is_among({at("127.0.0.1")}, at("127.0.0.2")));
+}
+
 }  // namespace
 }  // namespace har::app
