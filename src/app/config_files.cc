@@ -54,12 +54,22 @@ void check_ca_files(const std::string& path, config::Loaded& loaded) {
   if (!loaded.mistakes.empty()) loaded.config.reset();
 }
 
+void check_emptiness(const std::string& path, config::Loaded& loaded) {
+  const auto is_blank = [](const config::SourceFile& file) {
+    return file.text.find_first_not_of(" \t\r\n") == std::string::npos;
+  };
+  if (loaded.files.size() != 1 || !is_blank(loaded.files.front())) return;
+  loaded.mistakes.push_back({path, 0, "the file is empty; write at least a comment where nothing is to be configured"});
+  loaded.config.reset();
+}
+
 }  // namespace
 
 config::Loaded load_from_disk(const std::string& path) {
   auto loaded = config::load(
       path, [](const std::string& file) { return read_file(file, Bundle::kMaxSize / 2); }, environment);
   if (loaded.config) check_ca_files(path, loaded);
+  if (loaded.config) check_emptiness(path, loaded);
   return loaded;
 }
 

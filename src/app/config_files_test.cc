@@ -37,6 +37,14 @@ TEST_F(ConfigFilesTest, AMissingFileIsAMistakeWithItsName) {
 
 TEST_F(ConfigFilesTest, AFolderIsNoConfiguration) { EXPECT_FALSE(load_from_disk(folder_).config); }
 
+TEST_F(ConfigFilesTest, AnEmptyFileIsAFileBeingWrittenAndNoConfiguration) {
+  const auto empty = load_from_disk(write("har.conf", " \n"));
+  EXPECT_FALSE(empty.config);
+  ASSERT_EQ(empty.mistakes.size(), 1u);
+  EXPECT_NE(empty.mistakes[0].to_string().find("har.conf: the file is empty"), std::string::npos);
+  EXPECT_TRUE(load_from_disk(write("har.conf", "# all defaults\n")).config);
+}
+
 TEST_F(ConfigFilesTest, AMissingCaFileIsAMistakeAtItsCandidate) {
   const auto path = write("har.conf",
                           "name a.example {\n candidate b.example {\n  check_method = https\n"
