@@ -17,6 +17,7 @@ using std::chrono::seconds;
 constexpr Duration kBeatInterval = milliseconds(500);
 constexpr Duration kFlushInterval = milliseconds(500);
 constexpr Duration kAdoptInterval = milliseconds(50);
+constexpr Duration kCopyPatience = milliseconds(100);
 constexpr Duration kReadyAtLast = seconds(2);   // SEMANTICS "Answering" 5
 constexpr std::size_t kNamesAtOnce = 2'000;     // bounds what one flush costs with very many names
 constexpr std::size_t kSamplesAtOnce = 50'000;  // beyond: the disk does not keep up, history is lost
@@ -60,6 +61,7 @@ int Checker::run() {
   prober_.reset();  // no more observations
   put_state(memory_.names.size());
   store_.reset();  // writes what waits
+  copy_->settle(kCopyPatience);
   return 0;
 }
 
@@ -171,16 +173,33 @@ void Checker::apply_changes() {
 }
 
 void Checker::write_slot(std::uint32_t slot) {
-  if (!adopted_.empty() && !directory_->has_own_observation(slot) &&
-      std::binary_search(adopted_.begin(), adopted_.end(), slot)) {
-    return;  // what our predecessor observed is worth more than what we have only read
+  if (!adopted_.empty() && std::binary_search(adopted_.begin(), adopted_.end(), slot) && !may_replace_adopted(slot)) {
+    return;
   }
   memory_.writer->write(slot, directory_->content(slot));
 }
 
+// What our predecessor observed is worth more than what we have only read; and more than the first of our own
+// observations, where nothing is known yet of an endpoint that may stand before that one. For the others we wait no
+// longer than a start does.
+bool Checker::may_replace_adopted(std::uint32_t slot) const {
+  if (!directory_->has_own_observation(slot)) return false;
+  if (net::now() - born_ >= kReadyAtLast) return true;
+  const auto endpoints = directory_->report(slot);
+  const auto is_unknown = [](const health::EndpointReport& e) { return e.state == health::State::kUnknown; };
+  if (std::any_of(endpoints.begin(), endpoints.end(), is_unknown)) return false;
+  const config::Name& name = config_->names[slot];
+  return std::none_of(name.candidates.begin(), name.candidates.end(), [&](const config::Candidate& candidate) {
+    const auto is_its = [&](const health::EndpointReport& e) { return e.candidate == candidate.title; };
+    if (std::any_of(endpoints.begin(), endpoints.end(), is_its)) return false;
+    const auto stats = resolver_->stats(candidate.check.host);
+    return stats.successes + stats.timeouts + stats.errors == 0;  // its first resolution is under way
+  });
+}
+
 void Checker::adopt_observed_slots() {
   std::erase_if(adopted_, [this](std::uint32_t slot) {
-    if (!directory_->has_own_observation(slot)) return false;
+    if (!may_replace_adopted(slot)) return false;
     memory_.writer->write(slot, directory_->content(slot));
     return true;
   });
@@ -211,6 +230,7 @@ void Checker::tell_events(std::vector<health::Event>& events) {
 void Checker::on_flush() {
   if (!samples_.empty()) store_->put_samples(std::exchange(samples_, {}));
   put_state(kNamesAtOnce);
+  copy_->look();
   flush_.set(kFlushInterval);
 }
 

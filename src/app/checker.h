@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "app/accepted_copy.h"
 #include "app/bundle.h"
 #include "app/messages.h"
 #include "app/upstream_source.h"
@@ -56,11 +57,10 @@ class Checker {
   void find_upstreams();
   void remember_stored_addresses();
   void fill_table(Memory& memory);
-  void commit();
+  void commit(const net::Fd& bundle_text);
   void reload();
   void note_what_needs_a_restart(const config::Config& wanted) const;
   void report_mistakes(const config::Loaded& loaded) const;
-  void keep_copy() const;
   void forget_dirty();
   std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
 
@@ -76,6 +76,7 @@ class Checker {
   void on_flush();
   void apply_changes();
   void write_slot(std::uint32_t slot);
+  bool may_replace_adopted(std::uint32_t slot) const;
   void tell_events(std::vector<health::Event>& events);
   void adopt_observed_slots();
   void set_hosts();
@@ -101,10 +102,11 @@ class Checker {
   Memory memory_;
   std::optional<Memory> retired_;                        // until the answerer has left it
   std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made
-  std::vector<std::uint32_t> adopted_;  // slots of a predecessor's table that no observation of ours has confirmed
+  std::vector<std::uint32_t> adopted_;                   // slots as a predecessor left them, see write_slot()
   std::map<std::pair<std::string, std::string>, std::string> hosts_;  // (name, candidate) to host, for DNS counters
   std::optional<health::Directory> directory_;
   std::optional<store::Store> store_;
+  std::optional<AcceptedCopy> copy_;
   std::optional<probe::Prober> prober_;
   std::optional<probe::Resolver> resolver_;
   std::optional<UpstreamSource> upstream_source_;

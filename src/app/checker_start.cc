@@ -4,10 +4,10 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <numeric>
 #include <set>
-#include <thread>
 
 #include "app/become_user.h"
 #include "app/checker.h"
@@ -15,10 +15,12 @@
 #include "base/assert.h"
 #include "dns/name.h"
 #include "net/clock.h"
+#include "table/reader.h"
 
 namespace har::app {
 namespace {
 
+constexpr const char* kBundleMemory = "har-configuration";
 constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
 
 std::uint64_t random_seed() {
@@ -66,7 +68,10 @@ std::vector<std::string> host_names(const config::Config& config) {
 
 std::vector<Prepare::Address> listen_addresses(const config::Config& config) {
   std::vector<Prepare::Address> out;
-  for (const IpAddress& ip : config.dns_bind_interfaces) out.push_back({{ip, config.dns_listen_port}, false});
+  for (const IpAddress& ip : config.dns_bind_interfaces) {
+    const bool default_v6 = config.bind_default_v6 && ip.family == Family::kV6 && ip.is_loopback();
+    out.push_back({{ip, config.dns_listen_port}, default_v6});
+  }
   if (out.empty()) {
     out.push_back({{*IpAddress::parse("127.0.0.1"), config.dns_listen_port}, false});
     out.push_back({{*IpAddress::parse("::1"), config.dns_listen_port}, true});
@@ -113,6 +118,7 @@ std::optional<int> Checker::start() {
     return 1;
   }
   open_store();
+  copy_.emplace(data_file_, log_);
   const Instant now = net::now();
   directory_.emplace(machine_id(), random_seed());
   directory_->configure(config_, now);
@@ -126,8 +132,13 @@ std::optional<int> Checker::start() {
     ready_ = true;
   } else {
     fill_table(memory_);
-    commit();
-    keep_copy();
+    const auto text = net::text_to_memory(kBundleMemory, bundle_.to_text());
+    if (!text) {
+      log_.error("cannot_start", {{"reason", text.error().message}});
+      return 1;
+    }
+    commit(*text);
+    copy_->keep(bundle_);
   }
   set_hosts();
   remember_stored_addresses();
@@ -184,12 +195,19 @@ bool Checker::prepare(const config::Config& wanted, Memory& out, std::string& wh
     return false;
   }
   const auto answer = wait_for(kPrepared, kRefused);
-  if (!answer) return false;
+  if (!answer) {
+    const bool told_to_stop = !postponed_.empty() && postponed_.back().type == kStop;
+    if (!told_to_stop) why_not = "the keeper does not answer";
+    return false;
+  }
   if (answer->type == kRefused) {
     why_not = net::Unpacker(answer->body).text();
     return false;
   }
-  if (answer->fds.size() != 2) return false;
+  if (answer->fds.size() != 2) {
+    why_not = "the memory of the table did not arrive: too many open files?";
+    return false;
+  }
   auto table_memory = net::Mapping::map(answer->fds[0], net::Mapping::Mode::kReadWrite);
   auto counters_memory = net::Mapping::map(answer->fds[1], net::Mapping::Mode::kReadWrite);
   if (!table_memory || !counters_memory) {
@@ -214,6 +232,8 @@ bool Checker::resume_memory(const net::Message& hello) {
     log_.error("table_refused", {{"reason", writer.error().message}});
     return false;
   }
+  // A resolv.conf that names nobody but us keeps the last list, and it was our predecessor who had read that.
+  if (const auto table = table::Reader::open(table_memory->bytes())) upstreams_ = table->upstreams();
   memory_.table_memory = std::move(*table_memory);
   memory_.counters_memory = std::move(*counters_memory);
   memory_.writer.emplace(std::move(*writer));
@@ -254,8 +274,9 @@ void Checker::find_upstreams() {
   upstream_source_.emplace(
       loop_, log_, UpstreamSource::Paths{},
       [this](const IpPort& server) {
-        const auto ours = listen_addresses(*config_);
-        return std::any_of(ours.begin(), ours.end(), [&](const auto& address) { return address.at == server; });
+        std::vector<IpPort> ours;
+        for (const auto& address : listen_addresses(*config_)) ours.push_back(address.at);
+        return is_among(ours, server);
       },
       [this](const std::vector<IpPort>& list) { on_upstreams(list); });
   // An empty file keeps the last list, also over a reload.
@@ -290,13 +311,8 @@ void Checker::fill_table(Memory& memory) {
   memory.writer->beat(net::now());
 }
 
-void Checker::commit() {
-  const auto text = net::text_to_memory("har-configuration", bundle_.to_text());
-  if (!text) {
-    log_.error("configuration_not_kept", {{"reason", text.error().message}});
-    return;
-  }
-  keeper_.send(kCommit, net::Packer().number(generation_).body(), {text->get()});
+void Checker::commit(const net::Fd& bundle_text) {
+  keeper_.send(kCommit, net::Packer().number(generation_).body(), {bundle_text.get()});
 }
 
 void Checker::reload() {
@@ -311,20 +327,25 @@ void Checker::reload() {
   note_what_needs_a_restart(*loaded.config);
   Memory fresh;
   std::string why_not;
+  const auto refuse = [this](const std::string& reason) {
+    log_.error("reload_refused", {{"reason", reason}, {"running_on", "the configuration before"}});
+  };
+  // Everything that may fail comes first: from fold_retired_counters() on there is no way back.
+  Bundle bundle = Bundle::of(config_path_, loaded);
+  const auto text = net::text_to_memory(kBundleMemory, bundle.to_text());
+  if (!text) return refuse(text.error().message);
   if (!prepare(*loaded.config, fresh, why_not)) {
-    if (!why_not.empty()) {
-      log_.error("reload_refused", {{"reason", why_not}, {"running_on", "the configuration before"}});
-    }
+    if (!why_not.empty()) refuse(why_not);
     return;
   }
   fold_retired_counters();
   config_ = loaded.config;
-  bundle_ = Bundle::of(config_path_, loaded);
+  bundle_ = std::move(bundle);
   log_.set_level(config_->log_level);
   directory_->configure(config_, net::now());
   find_upstreams();
   fill_table(fresh);
-  commit();
+  commit(*text);
   adopted_.clear();
   retired_ = std::move(memory_);
   memory_ = std::move(fresh);
@@ -334,7 +355,7 @@ void Checker::reload() {
   forget_dirty();
   apply_changes();
   store_->forget_others(memory_.names);
-  keep_copy();
+  copy_->keep(bundle_);
   log_.info("reloaded", {{"names", config_->names.size()}, {"generation", generation_}});
 }
 
@@ -355,19 +376,10 @@ void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
 
 void Checker::report_mistakes(const config::Loaded& loaded) const {
   // As `hard --check` prints them: these lines are for the person who has just edited the file.
-  for (const auto& mistake : loaded.mistakes) fmt::print(stderr, "{}\n", mistake.to_string());
+  // Not fmt::print: it throws when stderr is gone.
+  for (const auto& mistake : loaded.mistakes) std::fputs((mistake.to_string() + "\n").c_str(), stderr);
   if (!loaded.mistakes.empty()) return;
   for (const auto& warning : loaded.warnings) log_.warning("configuration", {{"at", warning.to_string()}});
-}
-
-// On a thread of its own: a disk that hangs must not keep the checks waiting.
-void Checker::keep_copy() const {
-  std::thread([bundle = bundle_, data_file = data_file_, log = log_] {
-    if (const auto kept = keep_accepted_copy(data_file, bundle); !kept) {
-      log.warning("accepted_copy_not_kept",
-                  {{"file", accepted_copy_path(data_file)}, {"reason", kept.error().message}});
-    }
-  }).detach();
 }
 
 std::optional<net::Message> Checker::wait_for(std::uint32_t type, std::uint32_t or_type) {

@@ -1,4 +1,6 @@
 """SIGHUP: what stays is kept, no query is lost, and what is bad changes nothing."""
+import pathlib
+import signal
 import socket
 import time
 
@@ -105,11 +107,25 @@ def test_a_bad_file_leaves_the_old_configuration_whole(world):
     assert daemon.addresses("x.test") == ["192.0.2.1"]
     daemon.reload("name a.test {", expect="reload_refused", whole=True)
     assert daemon.addresses("a.test") == [world.first.address]
+    daemon.reload("", expect="reload_refused", whole=True)  # somebody is writing it
+    assert daemon.addresses("a.test") == [world.first.address]
     daemon.config.unlink()
     daemon.reload(expect="reload_refused")
     assert daemon.addresses("a.test") == [world.first.address]
     daemon.reload(world.body(one_more(world, "new.test")))
     daemon.wait_for_answer("new.test", [world.third.address], 3)
+
+
+def test_of_many_reloads_in_a_row_the_last_file_runs_and_is_kept(world):
+    daemon = world.daemon
+    for n in range(20):
+        daemon.write_config(world.body(one_more(world, f"new{n}.test")))
+        daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(0.001 * (n % 3))
+    daemon.wait_for_answer("new19.test", [world.third.address], 5)
+    copy = pathlib.Path(f"{daemon.data_file}.conf")
+    wait_until(lambda: "new19.test" in copy.read_text(), 3, what="the copy of the last file")
+    assert "accepted_copy_not_kept" not in daemon.log()
 
 
 def test_an_address_that_cannot_be_bound_leaves_the_old_configuration_whole(world):

@@ -1,6 +1,7 @@
 """Upstreams from /etc/resolv.conf, which changes while the daemon runs. In a network and an /etc of its own."""
 import os
 import shutil
+import signal
 
 import dns.rcode
 
@@ -68,6 +69,10 @@ def test_upstreams_follow_resolv_conf(lab):
     file.write_text("nameserver 127.77.0.1\n")
     daemon.wait_for_log("event=no_upstream", timeout=3)
     assert daemon.addresses("x.test") == ["192.0.2.1"]
+    # Also for a new checker, which has never read it.
+    os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+    daemon.wait_for_log("resumed=yes", timeout=3)
+    assert daemon.addresses("x.test") == ["192.0.2.1"]
 
 
 @in_own_network
@@ -84,6 +89,17 @@ def test_a_resolv_conf_that_names_only_us_is_no_reason_not_to_start(lab):
     assert reply.rcode() == dns.rcode.SERVFAIL and dnsclient.error_codes(reply) == [22]
     (etc / "resolv.conf").write_text("nameserver 127.77.0.1\nnameserver 127.5.0.1\n")
     wait_until(lambda: daemon.addresses("x.test") == ["192.0.2.1"], 3, what="the upstream")
+
+
+@in_own_network
+def test_where_all_addresses_are_listened_to_every_address_of_this_host_is_us(lab):
+    etc = own_etc(lab)
+    (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    daemon = lab.daemon("allow_clients = { 127.0.0.0/8 }", listen=["0.0.0.0"], port=53)
+    assert "event=no_upstream" in daemon.log()
+    daemon.listen = ["127.0.0.1"]
+    reply = daemon.ask("x.test", use_edns=0)
+    assert reply.rcode() == dns.rcode.SERVFAIL and dnsclient.error_codes(reply) == [22]
 
 
 @in_own_network
