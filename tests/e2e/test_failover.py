@@ -30,8 +30,8 @@ class Pair:
 def measured(module_lab):
     """Seconds, by what happened: until the other one was answered, and until the first was used again."""
     lab = module_lab
-    slow = 0.03
-    webs = iter(lab.webs(*[{"delay": d} for _ in range(8) for d in (0.0, slow)]))
+    slow = 0.02
+    webs = iter(lab.webs(*[{"delay": d} for _ in range(8) for d in (0.001, slow)]))
     three = lab.webs({"delay": 0.02}, {"delay": 0.001}, {"delay": 0.005})
 
     def pair(name, method="http"):

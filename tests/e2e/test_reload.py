@@ -1,4 +1,5 @@
 """SIGHUP: what stays is kept, no query is lost, and what is bad changes nothing."""
+import os
 import pathlib
 import signal
 import socket
@@ -161,3 +162,17 @@ def test_several_workers_answer_alike(lab, world):
         assert daemon.addresses("a.test", tcp=True) == [world.first.address]
     daemon.reload(world.body(one_more(world, "new.test")))
     daemon.wait_for_answer("new.test", [world.third.address], 3)
+
+
+def test_a_reload_asked_for_while_the_checker_is_gone_is_done_by_its_successor(world):
+    daemon = world.daemon
+    # After some deaths in a row the keeper waits some tenths of a second before it starts the next.
+    for _ in range(5):
+        wait_until(lambda: "hard-checker" in daemon.children(), 3, what="a checker")
+        os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+        wait_until(lambda: "hard-checker" not in daemon.children(), 3, what="its end")
+    daemon.write_config(world.body(one_more(world, "new.test")))
+    start = len(daemon.log())
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("event=reloaded", since=start)
+    daemon.wait_for_answer("new.test", [world.third.address], 5)
