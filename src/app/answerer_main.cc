@@ -34,7 +34,8 @@ class Answerer {
   explicit Answerer(Log& log) : log_(log), keeper_(net::Fd(kChannelFd)) {
     shared_.log = &log;
     shared_.upstream_looping = [this](const IpPort& upstream) {
-      if (!looping_logged_.exchange(true)) log_.error("upstream_is_us", {{"upstream", upstream.to_string()}});
+      log_.error("upstream_is_us",
+                 {{"upstream", upstream.to_string()}, {"hint", "it leads back to this daemon and is not asked"}});
       for (const auto& worker : workers_) worker->upstream_is_looping(upstream);
     };
   }
@@ -52,7 +53,6 @@ class Answerer {
   Worker::Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;  // fixed once the first table was served
   std::vector<std::vector<net::Fd>> sockets_;     // an address each: UDP a worker, then TCP
-  std::atomic<bool> looping_logged_{false};
   Instant next_beat_{};
 };
 
@@ -124,8 +124,10 @@ bool Answerer::serve(net::Message& message) {
       Serving{generation, std::move(*table_memory), std::move(*counters_memory), std::move(*reader), counters});
   log_.set_level(static_cast<LogLevel>(log_level));
   if (workers_.empty()) {
-    if (const auto became = become_user(user); !became)
-      log_.error("user_not_changed", {{"reason", became.error().message}});
+    if (const auto became = become_user(user); !became) {
+      log_.error("cannot_start", {{"reason", became.error().message}});
+      return false;
+    }
     shared_.workers = std::max(worker_count, 1U);
     for (std::uint32_t i = 0; i < worker_count; ++i) workers_.push_back(std::make_unique<Worker>(i, shared_));
   }

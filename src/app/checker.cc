@@ -43,7 +43,7 @@ Checker::Checker(Log& log, net::Channel keeper)
     : log_(log),
       keeper_(std::move(keeper)),
       born_(net::now()),
-      beat_(loop_, [this] { on_beat(); }),
+      beat_timer_(loop_, [this] { on_beat(); }),
       tick_(loop_, [this] { on_tick(); }),
       flush_(loop_, [this] { on_flush(); }),
       adopt_(loop_, [this] { adopt_observed_slots(); }) {}
@@ -83,7 +83,11 @@ void Checker::handle(net::Message& message) {
       return loop_.stop();
     case kCommitted: {
       net::Unpacker fields(message.body);
-      if (fields.number() == generation_) fold_retired_counters();
+      if (fields.number() != generation_) return;
+      fold_retired_counters();
+      if (std::exchange(reload_to_report_, false)) {
+        log_.info("reloaded", {{"names", config_->names.size()}, {"generation", generation_}});
+      }
       return;
     }
     default:
@@ -91,11 +95,14 @@ void Checker::handle(net::Message& message) {
   }
 }
 
+// With very many names a start or a reload takes seconds: it says between its steps that we live.
+void Checker::beat() { keeper_.send(kBeat, {}, {}, 0); }
+
 void Checker::on_beat() {
-  keeper_.send(kBeat, {}, {}, 0);
+  beat();
   memory_.writer->beat(net::now());
   say_ready_when_due();
-  beat_.set(kBeatInterval);
+  beat_timer_.set(kBeatInterval);
 }
 
 void Checker::say_ready_when_due() {

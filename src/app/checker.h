@@ -71,6 +71,7 @@ class Checker {
   void on_resolution_failed(const std::string& host);
   void on_observed(health::CheckId check, const health::Observation& observation);
   void on_upstreams(const std::vector<IpPort>& upstreams);
+  void beat();
   void on_beat();
   void on_tick();
   void on_flush();
@@ -116,9 +117,10 @@ class Checker {
   std::vector<bool> is_dirty_;
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   bool ready_ = false;
+  bool reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;
-  net::Timer beat_, tick_, flush_, adopt_;
+  net::Timer beat_timer_, tick_, flush_, adopt_;
 };
 
 // What is listened to: the addresses written, or the default.

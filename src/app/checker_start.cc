@@ -121,9 +121,12 @@ std::optional<int> Checker::start() {
   copy_.emplace(data_file_, log_);
   const Instant now = net::now();
   directory_.emplace(machine_id(), random_seed());
+  beat();
   directory_->configure(config_, now);
+  beat();
   directory_->restore(store_->loaded().endpoints, now);
   start_engines();
+  beat();
   if (resume) {
     adopted_.resize(memory_.names.size());
     std::iota(adopted_.begin(), adopted_.end(), 0u);
@@ -324,6 +327,7 @@ void Checker::reload() {
                                   {"running_on", "the configuration before"}});
     return;
   }
+  beat();
   note_what_needs_a_restart(*loaded.config);
   Memory fresh;
   std::string why_not;
@@ -343,6 +347,7 @@ void Checker::reload() {
   bundle_ = std::move(bundle);
   log_.set_level(config_->log_level);
   directory_->configure(config_, net::now());
+  beat();
   find_upstreams();
   fill_table(fresh);
   commit(*text);
@@ -356,7 +361,7 @@ void Checker::reload() {
   apply_changes();
   store_->forget_others(memory_.names);
   copy_->keep(bundle_);
-  log_.info("reloaded", {{"names", config_->names.size()}, {"generation", generation_}});
+  reload_to_report_ = true;  // when the answerer serves it
 }
 
 // Slots are counted anew with every configuration.

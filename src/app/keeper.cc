@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "app/child.h"
 #include "app/listen_set.h"
@@ -80,6 +81,7 @@ class Keeper {
   std::optional<int> exit_code_;
   int early_crashes_ = 0;
   bool ready_ = false;
+  bool reload_owed_ = false;  // asked for while there was no checker
 };
 
 int Keeper::run() {
@@ -147,8 +149,8 @@ void Keeper::serve_signal(int number) {
       break;
     case SIGHUP:
       log_.info("reload_asked");
-      // A full channel holds reloads enough: one of them will find the newest file.
-      checker_.channel().send(kReload, {}, {}, 0);
+      // A full channel holds reloads enough: one of them will find the newest file. No channel: its successor reloads.
+      if (!checker_.channel().send(kReload, {}, {}, 0)) reload_owed_ = true;
       break;
     default:
       log_.info("stopping", {{"signal", number}});
@@ -201,6 +203,7 @@ void Keeper::start_checker(Instant now) {
   hello.number(active_ ? 1 : 0).text(options_.config_path).number(generation_);
   if (active_) {
     checker_.channel().send(kHello, hello.body(), {bundle_.get(), active_->table.get(), active_->counters.get()});
+    if (std::exchange(reload_owed_, false)) checker_.channel().send(kReload, {}, {}, 0);
   } else {
     checker_.channel().send(kHello, hello.body());
   }

@@ -204,12 +204,13 @@ struct Worker::Impl {
     const table::Limits& limits = serving->table.limits();
     auto options = forward_options();
     options.resolver_timeout = Duration(limits.resolver_timeout_ns);
-    options.max_in_flight = limits.max_in_flight;
+    // The limits are the daemon's; each worker has its share.
+    options.max_in_flight = std::max(1U, limits.max_in_flight / shared.workers);
     forwarder.set_options(options);
-    const std::uint32_t room = room_for_connections(limits.tcp_max_connections, shared.workers);
-    if (room < limits.tcp_max_connections && index == 0) {
-      shared.log->warning("tcp_connections_limited",
-                          {{"to", room}, {"wanted", limits.tcp_max_connections}, {"reason", "RLIMIT_NOFILE"}});
+    const std::uint32_t share = std::max(1U, limits.tcp_max_connections / shared.workers);
+    const std::uint32_t room = room_for_connections(share, shared.workers);
+    if (room < share && index == 0) {
+      shared.log->warning("tcp_connections_limited", {{"to", room}, {"wanted", share}, {"reason", "RLIMIT_NOFILE"}});
     }
     tcp.set_limits({.idle_timeout = Duration(limits.tcp_idle_timeout_ns),
                     .max_connections = room,
@@ -268,6 +269,9 @@ struct Worker::Impl {
     count(Cell::kUpstreamTimeouts, now.timeouts - published.timeouts);
     count(Cell::kUpstreamSpoofs, now.rejected - published.rejected);
     published = now;
+    const std::uint64_t closed = tcp.stats().closed_for_room;
+    count(Cell::kTcpClosedForRoom, closed - published_closed_for_room);
+    published_closed_for_room = closed;
   }
 
   void count(Cell cell, std::uint64_t n = 1) { counters->cell(index, cell).add(n); }
@@ -283,6 +287,7 @@ struct Worker::Impl {
   std::optional<std::uint32_t> upstreams_version;
   std::array<std::uint8_t, kReplyRoom> reply_room{};
   forward::Stats published;
+  std::uint64_t published_closed_for_room = 0;
   bool later = false;
   bool stopping = false;
   bool drained_once = false;

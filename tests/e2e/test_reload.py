@@ -169,8 +169,10 @@ def test_a_reload_asked_for_while_the_checker_is_gone_is_done_by_its_successor(w
     # After some deaths in a row the keeper waits some tenths of a second before it starts the next.
     for _ in range(5):
         wait_until(lambda: "hard-checker" in daemon.children(), 3, what="a checker")
-        os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
-        wait_until(lambda: "hard-checker" not in daemon.children(), 3, what="its end")
+        pid = daemon.children()["hard-checker"]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: pid not in daemon.children().values(), 3, what="its end")
+    assert "hard-checker" not in daemon.children()
     daemon.write_config(world.body(one_more(world, "new.test")))
     start = len(daemon.log())
     daemon.process.send_signal(signal.SIGHUP)
