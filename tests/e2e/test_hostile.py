@@ -16,7 +16,7 @@ import pytest
 from lab import dnsclient
 from test_forwarding import RECORDS, random_query
 
-PACKETS = 100_000
+PACKETS = int(os.environ.get("HAR_HOSTILE_PACKETS", 100_000))
 
 
 @pytest.fixture(scope="module")
