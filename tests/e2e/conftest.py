@@ -1,4 +1,8 @@
-"""Fixtures of the end-to-end tests: everything made through them ends with its test or module, whatever happens."""
+"""The end-to-end tests: /usr/bin/python3 -m pytest tests/e2e, with the programs of build/ or of $HAR_BUILD. Needs
+python3-pytest, python3-dnspython, nginx-light, nsd, openssl, dnsutils and iproute2; as root also the tests that need a
+network of their own. Some two minutes; loopback only, no fixed port outside networks of their own.
+
+Here are their fixtures: everything made through them ends with its test or module, whatever happens."""
 import contextlib
 import time
 

@@ -9,6 +9,7 @@ import dns.message
 import pytest
 
 from lab import dnsclient
+from lab.daemon import SANITIZED
 from lab.net import wait_until
 from lab.own_network import in_own_network, run
 
@@ -50,7 +51,7 @@ def test_after_a_kill_of_everything_the_first_answer_comes_from_the_stored_ranki
         seconds, addresses = time_to_first_answer(daemon, "a.test")
         assert addresses == [second.address]
         took.append(seconds)
-    assert min(took) < 0.1, took
+    assert min(took) < (0.5 if SANITIZED else 0.1), took
     second.signal(signal.SIGCONT)
 
 

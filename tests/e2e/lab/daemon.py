@@ -12,6 +12,7 @@ from .net import free_port, loopback, wait_until
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("HAR_BUILD", REPOSITORY / "build")).resolve()
 HARD = BUILD / "hard"
+SANITIZED = HARD.exists() and b"__asan_init" in HARD.read_bytes()  # slower: figures are not held against it
 
 
 def run_hard(*arguments, timeout=10):
@@ -81,9 +82,13 @@ class Daemon:
         return took
 
     def end(self):
-        """For the end of a test: the same, where it still runs."""
-        if self.process is not None and self.process.poll() is None:
+        """For the end of a test: the same, where it still runs; and nothing went wrong unseen in any process."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
             self.stop()
+        log = self.log_path.read_text(errors="replace")
+        assert not re.search("Sanitizer|runtime error|event=assertion_failed", log), log
 
     def kill_everything(self):
         """kill -9 of all three processes at the same instant."""
