@@ -31,6 +31,17 @@ Head read(Reader& reader) {
   return head;
 }
 
+// What the forwarder never takes for a good reply.
+bool is_error(const Head& head) {
+  const std::uint8_t rcode = head.rcode();
+  return rcode == kFormErr || rcode == kServFail || rcode == kNotImp || rcode == kRefused;
+}
+
+bool begins_with_opt(Reader& reader) {
+  const bool root = reader.u8() == 0;
+  return reader.u16() == kTypeOpt && root && !reader.failed();
+}
+
 bool same_question(Reader& query, Reader& reply) {
   const auto asked = query.plain_name();
   const auto asked_type = query.u16();
@@ -54,8 +65,8 @@ bool reply_matches(std::span<const std::uint8_t> query, std::span<const std::uin
   if (asked.opcode() == kOpcodeQuery) {
     if (asked.questions != 1) return false;  // such a query is answered with FORMERR here, it is never sent
     if (got.questions == 1) return same_question(query_reader, reply_reader);
-    return got.questions == 0 && (got.rcode() == kFormErr || got.rcode() == kNotImp) && got.answers == 0 &&
-           got.authorities == 0 && got.additional == 0;
+    return got.questions == 0 && is_error(got) && got.answers == 0 && got.authorities == 0 &&
+           (got.additional == 0 || (got.additional == 1 && begins_with_opt(reply_reader)));
   }
   if (got.questions == 0) return true;
   if (got.questions != asked.questions) return false;

@@ -45,15 +45,24 @@ TEST(Match, TwoQuestionsDoNotMatchOne) {
   EXPECT_FALSE(reply_matches(asked(), reply));
 }
 
-TEST(Match, WithoutAQuestionOnlyFormerrAndNotimpWithoutRecordsCount) {
+TEST(Match, WithoutAQuestionOnlyErrorsWithoutRecordsCount) {
   for (unsigned rcode = 0; rcode < 16; ++rcode) {
-    const bool good = rcode == kFormErr || rcode == kNotImp;
-    EXPECT_EQ(reply_matches(asked(), TestMessage{}.header(0x1234, kQr | rcode, 0)), good) << rcode;
+    const bool error = rcode == kFormErr || rcode == kServFail || rcode == kNotImp || rcode == kRefused;
+    EXPECT_EQ(reply_matches(asked(), TestMessage{}.header(0x1234, kQr | rcode, 0)), error) << rcode;
   }
   EXPECT_FALSE(reply_matches(asked(), TestMessage{}.header(0x1235, kQr | +kFormErr, 0)));
   EXPECT_FALSE(reply_matches(asked(), TestMessage{}.header(0x1234, kQr | +kFormErr, 0, 1)));
   EXPECT_FALSE(reply_matches(asked(), TestMessage{}.header(0x1234, kQr | +kFormErr, 0, 0, 1)));
   EXPECT_FALSE(reply_matches(asked(), TestMessage{}.header(0x1234, kQr | +kFormErr, 0, 0, 0, 1)));
+}
+
+// As nsd refuses the classes that it does not serve.
+TEST(Match, AnErrorWithoutAQuestionMayCarryAnOpt) {
+  TestMessage reply = TestMessage{}.header(0x1234, kQr | +kRefused, 0, 0, 0, 1);
+  reply.octets.insert(reply.octets.end(), {0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0});
+  EXPECT_TRUE(reply_matches(asked(), reply));
+  reply.octets[14] = 1;  // an A record
+  EXPECT_FALSE(reply_matches(asked(), reply));
 }
 
 TEST(Match, ForOtherOpcodesAReplyWithoutQuestionCounts) {

@@ -48,8 +48,7 @@ def random_query(dice):
     kind = dice.choice(common) if dice.random() < 0.9 else dice.randrange(1, 65536)
     if kind in (0, 41, 249, 250, 251, 252):  # transfers and what is no question
         kind = 1
-    # Not HS, NONE and unknown classes: nsd refuses them without echoing the question, and such a reply does not count.
-    klass = 1 if dice.random() < 0.95 else dice.choice([3, 255])
+    klass = 1 if dice.random() < 0.95 else dice.choice([3, 4, 254, 255, 77])
     flags = 0
     for flag in (dns.flags.RD, dns.flags.CD, dns.flags.AD, 0x0040, dns.flags.TC, dns.flags.RA):
         if dice.random() < (0.7 if flag == dns.flags.RD else 0.1):
