@@ -28,6 +28,23 @@ def bind_over(target, source):
     run("mount", "--bind", str(source), str(target))
 
 
+def mount_points():
+    with open("/proc/self/mountinfo") as lines:
+        return [line.split()[4] for line in lines]
+
+
+def stay_apart():
+    """Keeps what we mount out of everybody else's sight."""
+    # In a chroot / is no mount point and cannot be made private: there what we mounted is taken away at the end.
+    subprocess.run(("mount", "--make-rprivate", "/"), capture_output=True)
+
+
+def take_away(before):
+    for point in reversed(mount_points()):
+        if point not in before:
+            subprocess.run(("umount", "--lazy", point), capture_output=True)
+
+
 def in_own_network(test):
     @functools.wraps(test)
     def wrapper(*arguments, **options):
@@ -40,10 +57,11 @@ def in_own_network(test):
         if child == 0:
             os.close(reader)
             said = b""
+            mounted = mount_points()
             try:
                 if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), "unshare")
-                run("mount", "--make-rprivate", "/")
+                stay_apart()
                 run("ip", "link", "set", "lo", "up")
                 test(*arguments, **options)
             except BaseException:
@@ -54,6 +72,7 @@ def in_own_network(test):
                         fixture.end()
                     except BaseException:
                         said += traceback.format_exc().encode()
+            take_away(mounted)
             with os.fdopen(writer, "wb") as pipe:
                 pipe.write(said or b"fine")
             os._exit(0)
