@@ -21,7 +21,7 @@ using std::chrono::seconds;
 // What comes together is written together, and not more often than this: well within the second that state changes may
 // take to the disk.
 constexpr Duration kGather = milliseconds(20);
-constexpr Duration kBetweenWrites = milliseconds(300);
+constexpr Duration kBetweenWrites = milliseconds(200);
 constexpr Duration kBusyTimeout = milliseconds(200);  // then we look whether we are to stop, and try again
 constexpr Duration kBusyIsTrouble = seconds(2);       // shorter locks are somebody's ordinary work
 constexpr Duration kRetry = seconds(3);               // full, read-only, another's: now and then
