@@ -123,8 +123,4 @@ class Checker {
   net::Timer beat_timer_, tick_, flush_, adopt_;
 };
 
-// What is listened to: the addresses written, or the default.
-std::vector<Prepare::Address> listen_addresses(const config::Config& config);
-std::vector<IpPrefix> allowed_clients(const config::Config& config);
-
 }  // namespace har::app

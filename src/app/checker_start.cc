@@ -12,8 +12,7 @@
 #include "app/become_user.h"
 #include "app/checker.h"
 #include "app/config_files.h"
-#include "base/assert.h"
-#include "dns/name.h"
+#include "app/table_plan.h"
 #include "net/clock.h"
 #include "table/reader.h"
 
@@ -40,54 +39,7 @@ std::string machine_id() {
   return "har";
 }
 
-table::Plan table_plan(const config::Config& config, std::uint64_t generation) {
-  table::Plan plan;
-  for (const auto& name : config.names) {
-    auto wire = dns::name_to_wire(name.host);
-    HAR_ASSERT(wire);  // config/ has checked it
-    plan.names.push_back({std::move(*wire), name.https_records == config::HttpsRecords::kForward});
-  }
-  plan.allow_clients = allowed_clients(config);
-  plan.limits = {.max_in_flight = config.max_in_flight,
-                 .tcp_max_connections = config.tcp_max_connections,
-                 .tcp_max_in_flight = config.tcp_max_in_flight,
-                 .tcp_idle_timeout_ns = static_cast<std::uint64_t>(config.tcp_idle_timeout.count()),
-                 .resolver_timeout_ns = static_cast<std::uint64_t>(config.resolver_timeout.count()),
-                 .state_max_age_ns = static_cast<std::uint64_t>(config.state_max_age.count())};
-  plan.generation = generation;
-  return plan;
-}
-
-std::vector<std::string> host_names(const config::Config& config) {
-  std::vector<std::string> names;
-  for (const auto& name : config.names) names.push_back(name.host);
-  return names;
-}
-
 }  // namespace
-
-std::vector<Prepare::Address> listen_addresses(const config::Config& config) {
-  std::vector<Prepare::Address> out;
-  for (const IpAddress& ip : config.dns_bind_interfaces) {
-    const bool default_v6 = config.bind_default_v6 && ip.family == Family::kV6 && ip.is_loopback();
-    out.push_back({{ip, config.dns_listen_port}, default_v6});
-  }
-  if (out.empty()) {
-    out.push_back({{*IpAddress::parse("127.0.0.1"), config.dns_listen_port}, false});
-    out.push_back({{*IpAddress::parse("::1"), config.dns_listen_port}, true});
-  }
-  return out;
-}
-
-std::vector<IpPrefix> allowed_clients(const config::Config& config) {
-  if (!config.allow_clients.empty()) return config.allow_clients;
-  std::vector<IpPrefix> out{*IpPrefix::parse("127.0.0.0/8"), *IpPrefix::parse("::1")};
-  for (const auto& address : listen_addresses(config)) {
-    const auto& ip = address.at.ip;
-    if (!ip.is_loopback() && !ip.is_unspecified()) out.push_back({ip, static_cast<std::uint8_t>(ip.size() * 8)});
-  }
-  return out;
-}
 
 std::optional<int> Checker::start() {
   net::Message hello;
