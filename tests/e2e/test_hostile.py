@@ -4,6 +4,7 @@ import random
 import select
 import socket
 import struct
+import threading
 import time
 
 import dns.exception
@@ -14,9 +15,11 @@ import dns.rrset
 import pytest
 
 from lab import dnsclient
+from lab.net import loopback
 from test_forwarding import RECORDS, random_query
 
 PACKETS = int(os.environ.get("HAR_HOSTILE_PACKETS", 100_000))
+FORGED = PACKETS // 2  # replies of an upstream
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +220,78 @@ def test_a_flood_of_slow_queries_is_bounded_and_own_answers_go_on(lab):
                 read(0.01)
         read(0.3)
         assert early == set(range(500)), "the oldest were pushed out at once, long before their time"
+
+
+class Forger(threading.Thread):
+    """An upstream that sends, before each right reply, many that have been changed in header or question."""
+
+    def __init__(self, total, each):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((loopback(), 0))
+        self.total, self.each, self.sent = total, each, 0
+        self.spec = '"{}#{}"'.format(*self.socket.getsockname())
+        self.dice = random.Random(99)
+
+    def run(self):
+        while True:
+            query, client = self.socket.recvfrom(4096)
+            head = bytearray(query)
+            head[2] |= 0x80
+            head[3] = 0x80
+            head[6:8] = b"\0\1"
+            right = bytes(head[:end_of_question(head)]) + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + bytes([192, 0, 2, 1])
+            asked = end_of_question(head)
+            right = right[:10] + b"\0\0" + right[12:]
+            forged = right[:asked] + right[asked:-4] + bytes([192, 0, 2, 66])
+            for _ in range(self.each if self.sent < self.total else 0):
+                wrong = mutated(forged[:asked], self.dice)
+                if is_an_answer_to(right[:asked], wrong):
+                    continue
+                self.send(wrong + forged[asked:], client)
+                self.sent += 1
+            self.send(right, client)
+
+    def send(self, wire, client):
+        try:
+            self.socket.sendto(wire, client)
+        except OSError:
+            pass
+
+
+def end_of_question(wire):
+    at = 12
+    while wire[at]:
+        at += 1 + wire[at]
+    return at + 5
+
+
+def is_an_answer_to(right, wrong):
+    """Whether a resolver may take it for one: the same ID and question, or an error that repeats no question."""
+    if len(wrong) < 12 or wrong[:2] != right[:2]:
+        return False
+    return wrong[12:len(right)].lower() == right[12:].lower() or wrong[4:6] == b"\0\0"
+
+
+def test_forged_replies_are_never_taken_for_the_right_one(lab):
+    forger = Forger(FORGED, each=20)
+    forger.start()
+    web = lab.web()
+    daemon = lab.daemon(f"""
+        nameservers = {{ {forger.spec} }}
+        name own.test {{ candidate a {{ check_address = "{web.url}" }} }}""")
+    pids = daemon.children()
+    resident = None
+    with dnsclient.udp_socket(daemon.server) as s:
+        s.settimeout(4)
+        for n in range(FORGED // 20):
+            s.send(struct.pack("!HHHHHH", n & 0xFFFF, 0x0100, 1, 0, 0, 0) + b"\4name\4test\0\0\1\0\1")
+            reply = s.recv(4096)
+            assert reply[:2] == struct.pack("!H", n & 0xFFFF) and reply[3] & 15 == 0
+            assert reply[-4:] == bytes([192, 0, 2, 1])
+            if n == FORGED // 100:
+                resident = daemon.resident_kib()
+    assert forger.sent > FORGED // 2
+    assert daemon.addresses("own.test") == [web.address]
+    assert daemon.children() == pids
+    assert daemon.resident_kib() - resident < 4 * 1024
