@@ -241,13 +241,14 @@ TEST(Prober, NoMoreHandshakesAreUnderWayThanAllowed) {
   }
   ASSERT_TRUE(bench.run_until([&] { return bench.observed.size() == 12; }));
   // Counted on our side: the server's threads see the end of a connection when they get to run.
-  for (const auto& [id, seen] : bench.observed) {
-    EXPECT_EQ(seen.front().reason, "timeout in the TLS handshake");
+  for (const auto& probed : bench.observed) {
+    const Observation& one = probed.second.front();
+    EXPECT_EQ(one.reason, "timeout in the TLS handshake");
     const auto together = std::count_if(bench.observed.begin(), bench.observed.end(), [&](const auto& other) {
       const Observation& o = other.second.front();
-      return o.started <= seen.front().started && seen.front().started < o.ended;
+      return o.started <= one.started && one.started < o.ended;
     });
-    EXPECT_LE(together, 3) << id;
+    EXPECT_LE(together, 3) << probed.first;
   }
 }
 
