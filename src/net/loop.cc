@@ -50,23 +50,25 @@ void Watch::arm() {
   if (interest_ == kNone) return;
   const short what = static_cast<short>(((interest_ & kRead) != 0 ? EV_READ : 0) |
                                         ((interest_ & kWrite) != 0 ? EV_WRITE : 0) | EV_PERSIST);
-  event_ = event_new(
-      loop_.base_, fd_, what,
-      [](evutil_socket_t, short ready, void* self) {
-        const auto shared = static_cast<Watch*>(self)->shared_;  // keeps the callback alive while it runs
-        shared->callback(static_cast<Interest>(((ready & EV_READ) != 0 ? kRead : kNone) |
-                                               ((ready & EV_WRITE) != 0 ? kWrite : kNone)));
-      },
-      this);
-  HAR_ASSERT(event_ != nullptr);
+  const auto call = [](evutil_socket_t, short ready, void* self) {
+    const auto shared = static_cast<Watch*>(self)->shared_;  // keeps the callback alive while it runs
+    shared->callback(
+        static_cast<Interest>(((ready & EV_READ) != 0 ? kRead : kNone) | ((ready & EV_WRITE) != 0 ? kWrite : kNone)));
+  };
+  // The memory is had once: a change of interest allocates nothing.
+  if (event_ == nullptr) {
+    event_ = event_new(loop_.base_, fd_, what, call, this);
+    HAR_ASSERT(event_ != nullptr);
+  } else {
+    event_assign(event_, loop_.base_, fd_, what, call, this);
+  }
   event_add(event_, nullptr);
 }
 
 void Watch::set_interest(Interest interest) {
   if (interest == interest_) return;
   interest_ = interest;
-  if (event_ != nullptr) event_free(event_);
-  event_ = nullptr;
+  if (event_ != nullptr) event_del(event_);
   arm();
 }
 
@@ -97,5 +99,16 @@ void Timer::set(Duration from_now) {
 void Timer::cancel() { event_del(event_); }
 
 bool Timer::is_set() const { return event_pending(event_, EV_TIMEOUT, nullptr) != 0; }
+
+Later::Later(Loop& loop, Callback callback) : callback_(std::move(callback)) {
+  event_ = event_new(
+      loop.base_, -1, 0, [](evutil_socket_t, short, void* self) { static_cast<Later*>(self)->callback_(); }, this);
+  HAR_ASSERT(event_ != nullptr);
+}
+
+Later::~Later() { event_free(event_); }
+
+// libevent appends to the queue of active events that it is working off.
+void Later::ask() { event_active(event_, EV_TIMEOUT, 0); }
 
 }  // namespace har::net

@@ -27,6 +27,7 @@ class Loop {
  private:
   friend class Watch;
   friend class Timer;
+  friend class Later;
   event_base* base_;
   bool running_ = false;
   bool stop_asked_ = false;
@@ -76,6 +77,24 @@ class Timer {
  private:
   struct Shared;
   std::shared_ptr<Shared> shared_;
+  event* event_ = nullptr;
+};
+
+// Calls back once, later in this turn of the loop: when all that is ready now has been served, before the loop waits
+// again. For what is cheaper done once for many events than once for each. Destroying it cancels it.
+class Later {
+ public:
+  using Callback = std::function<void()>;
+
+  Later(Loop& loop, Callback callback);
+  ~Later();
+  Later(const Later&) = delete;
+  Later& operator=(const Later&) = delete;
+
+  void ask();  // as often as one likes: one call. From inside the callback: another one
+
+ private:
+  Callback callback_;
   event* event_ = nullptr;
 };
 

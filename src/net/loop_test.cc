@@ -54,6 +54,37 @@ TEST(Loop, APausedWatchIsNotCalled) {
   EXPECT_EQ(calls, 0);
 }
 
+TEST(Loop, ALaterCallComesOnceWhenAllThatIsReadyHasBeenServed) {
+  Loop loop;
+  Pipe one, two;
+  int served = 0;
+  int served_before = -1;
+  int calls = 0;
+  Later later(loop, [&] {
+    ++calls;
+    served_before = served;
+  });
+  const auto serve = [&](Watch::Interest) {
+    ++served;
+    later.ask();
+    later.ask();
+  };
+  Watch a(loop, one.read_end.get(), Watch::kRead, serve);
+  Watch b(loop, two.read_end.get(), Watch::kRead, serve);
+  one.write();
+  two.write();
+  loop.run_once();
+  EXPECT_EQ(served_before, 2);
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Loop, ALaterCallAskedForOutsideTheLoopDoesNotWaitForAnEvent) {
+  Loop loop;
+  Later later(loop, [&] { loop.stop(); });
+  later.ask();
+  loop.run();
+}
+
 TEST(Loop, ATimerFiresOnceAndNotBeforeItsTime) {
   Loop loop;
   int fired = 0;
