@@ -26,13 +26,16 @@ Forwarder::Impl::Impl(net::Loop& loop, Options given, Done given_done, Forwarder
       udp(
           loop, pending, random, options.sockets_per_upstream,
           [this](std::uint32_t channel, std::span<std::uint8_t> datagram) { received(channel, datagram); },
-          [this](std::uint32_t channel) { refused(channel); }, [this] { arm(); }),
+          [this](std::uint32_t channel) { refused(channel); }, [this](std::uint32_t ref) { unsent(ref); },
+          [this] { turn_end.ask(); }),
       tcp(
           loop, pending, random,
           [this](std::uint32_t channel, std::span<std::uint8_t> message) { received(channel, message); },
-          [this](std::uint32_t channel, Place place, bool kept) { broken(channel, place, kept); }, [this] { arm(); }),
+          [this](std::uint32_t channel, Place place, bool kept) { broken(channel, place, kept); },
+          [this] { turn_end.ask(); }),
       transfers(loop, random, places, tcp_choice, options, stats, done, owner.backlog),
-      timer(loop, [this] { on_timer(); }) {
+      timer(loop, [this] { on_timer(); }),
+      turn_end(loop, [this] { end_turn(); }) {
   scratch.reserve(2 * kSocketUses);
   if (options.loop_secret == LoopSecret{}) {
     for (std::uint8_t& octet : options.loop_secret) octet = static_cast<std::uint8_t>(random.u16());
@@ -70,7 +73,7 @@ void Forwarder::Impl::set_upstreams(std::span<const IpPort> upstreams) {
     record = following;
   }
   for (const Place place : places.order()) send_loop_query(place, now);
-  arm();
+  turn_end.ask();
 }
 
 void Forwarder::set_options(Options options) {
@@ -90,7 +93,7 @@ void Forwarder::ask(std::span<const std::uint8_t> query, const net::Asker& asker
   } else {
     impl_->ask(query, asker, tag);
   }
-  impl_->arm();
+  impl_->turn_end.ask();
 }
 
 bool Forwarder::is_own_loop_query(std::span<const std::uint8_t> query) {
@@ -128,7 +131,7 @@ void Forwarder::Impl::end_all() {
     deliver(record, Ending::kNoUpstream, {}, kNever);
   }
   while (pending.count(Record::State::kLingering) > 0) let_go(pending.oldest(Record::State::kLingering));
-  arm();
+  turn_end.ask();
 }
 
 std::size_t Forwarder::in_flight() const {
@@ -165,8 +168,13 @@ void Forwarder::Impl::sweep(Instant now) {
   sweep_at = kNever;
 }
 
+void Forwarder::Impl::end_turn() {
+  udp.flush();
+  udp.refusals();  // asks elsewhere: there will be another end of this turn
+  arm();
+}
+
 void Forwarder::Impl::arm() {
-  udp.refusals();
   const Instant now = net::now();
   // A quarter, so that an idle connection ends not long after its time.
   if (udp.open() > 0) sweep_at = std::min(sweep_at, now + kSocketAge);
@@ -192,7 +200,7 @@ void Forwarder::Impl::on_timer() {
   keep_house(false, now);
   keep_house(true, now);
   if (sweep_at <= now) sweep(now);
-  arm();
+  turn_end.ask();
 }
 
 }  // namespace har::forward

@@ -38,12 +38,14 @@ struct Forwarder::Impl {
   // From the sockets.
   void received(std::uint32_t channel, std::span<std::uint8_t> reply);
   void refused(std::uint32_t channel);
+  void unsent(std::uint32_t ref);
   void broken(std::uint32_t channel, upstream::Place place, bool kept);
   void unlink(std::uint32_t ref);
   void settle(std::uint32_t record, Instant now);  // after a change: goes on, lingers or is freed
 
   // Time.
-  void arm();  // after every event: the refusals met meanwhile, then the timer
+  void end_turn();  // once a turn of the loop in which something happened: what is queued leaves, the timer is set
+  void arm();
   void on_timer();
   void keep_house(bool over_tcp, Instant now);
   void sweep(Instant now);
@@ -70,6 +72,7 @@ struct Forwarder::Impl {
   TcpConnections tcp;
   Transfers transfers;
   net::Timer timer;
+  net::Later turn_end;
 };
 
 }  // namespace har::forward

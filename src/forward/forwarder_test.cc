@@ -287,6 +287,7 @@ TEST_F(ForwarderTest, AReplyOnAnotherSocketOfOursDoesNotCount) {
   options.sockets_per_upstream = 4096;
   start();
   ask(make_query("example.com", 1));
+  ASSERT_TRUE(until([&] { return both.size() == 1; }));  // those of one turn would share a socket
   ask(make_query("example.org", 2));
   ASSERT_TRUE(until_given(1));
   EXPECT_EQ(given[0].query, make_query("example.org", 2));
@@ -340,7 +341,7 @@ TEST_F(ForwarderTest, TwoThousandInFlightAtASlowUpstreamAllComeBack) {
     ids.insert(heard.id());
     pairs.insert({heard.from.port, heard.id()});
   }
-  EXPECT_EQ(ports.size(), 64U);
+  EXPECT_GT(ports.size(), 24U);  // 80 draws among 64: a new one for each turn of the loop, or 32 queries of it
   EXPECT_GT(ids.size(), 1900U);
   EXPECT_GE(pairs.size(), 1995U);  // a pair may come again once its query has ended
 }

@@ -94,9 +94,22 @@ bool Forwarder::Impl::send(std::uint32_t record, Place place, std::uint8_t attem
   pending.handle(ref).resent = false;
   // `. NS` to a dead one takes a new connection: the kept one may be what is dead.
   const bool own = r.state == State::kLingering;
-  const bool sent = r.tcp ? tcp.send(place, r.query(), ref, now, own) : udp.send(place, r.query(), ref, now);
+  const bool sent = r.tcp ? tcp.send(place, r.query(), ref, now, own) : udp.queue(place, ref, now);
+  turn_end.ask();
   if (sent) ++stats.sent;
   return sent;
+}
+
+// What was queued could not leave: once more, on another socket, then the next upstream is asked.
+void Forwarder::Impl::unsent(std::uint32_t ref) {
+  const std::uint32_t record = Pending::record_of(ref);
+  Record& r = pending.at(record);
+  const std::uint8_t attempt = Pending::attempt_of(ref);
+  const Instant now = net::now();
+  if (udp.send(r.exchange.place_of(attempt), ref, now)) return;
+  --stats.sent;
+  r.exchange.refused(attempt, choice(r.tcp), limits(), now);
+  settle(record, now);
 }
 
 void Forwarder::Impl::deliver(std::uint32_t record, Ending ending, std::span<const std::uint8_t> reply, Instant now) {

@@ -13,12 +13,13 @@ namespace har::forward {
 using upstream::Place;
 
 UdpSockets::UdpSockets(net::Loop& loop, Pending& pending, Random& random, std::uint32_t slots, Received received,
-                       Refused refused, Served served)
+                       Refused refused, Unsent unsent, Served served)
     : pending_(pending),
       random_(random),
       slot_count_(std::max(slots, 1U)),
       received_(std::move(received)),
       refused_(std::move(refused)),
+      unsent_(std::move(unsent)),
       served_(std::move(served)),
       slots_(upstream::kMaxPlaces * slot_count_, kNone),
       buffers_(std::make_unique_for_overwrite<std::uint8_t[]>(kBatch * kDatagram)),
@@ -27,6 +28,7 @@ UdpSockets::UdpSockets(net::Loop& loop, Pending& pending, Random& random, std::u
   sockets_.reserve(2 * slot_count_);
   free_.reserve(2 * slot_count_);
   refusals_.reserve(2 * slot_count_);
+  failed_.reserve(kBatch);
   for (unsigned i = 0; i < kBatch; ++i) {
     vectors_[i] = iovec{buffers_.get() + i * kDatagram, kDatagram};
     headers_[i].msg_hdr.msg_iov = &vectors_[i];
@@ -138,20 +140,87 @@ std::optional<std::uint16_t> UdpSockets::unused_id(std::uint32_t channel) {
   return std::nullopt;
 }
 
-bool UdpSockets::send(Place place, std::span<std::uint8_t> query, std::uint32_t ref, Instant now) {
-  // The second round stays at the slot, for the new socket there: those of the other slots may be as stale.
+bool UdpSockets::queue(Place place, std::uint32_t ref, Instant now) {
+  if (queued_count_ == queued_.size()) flush();
+  if (queued_count_ == 0) turn_slot_ = random_.below(slot_count_);
+  Socket* s = socket_for(place, turn_slot_, now);
+  if (s == nullptr) return false;
+  const auto id = unused_id(s->channel);
+  if (!id) return false;
+  ++s->uses;
+  pending_.link(s->channel, ref, *id);
+  queued_[queued_count_++] = {ref,
+                              static_cast<std::uint32_t>(s - sockets_.data()),
+                              s->serial,
+                              {static_cast<std::uint8_t>(*id >> 8), static_cast<std::uint8_t>(*id)}};
+  return true;
+}
+
+// Not, when its query has ended meanwhile: the client's time was up, or too many were in flight.
+bool UdpSockets::waits(const Queued& queued) {
+  const Socket& s = sockets_[queued.socket];
+  const Handle& h = pending_.handle(queued.ref);
+  return s.serial == queued.serial && h.channel == s.channel && h.id == (queued.id[0] << 8 | queued.id[1]);
+}
+
+void UdpSockets::flush() {
+  for (std::size_t next = 0; next < queued_count_;) next += send_some(next);
+  queued_count_ = 0;
+  while (!failed_.empty()) {  // the callee may queue, and so come here again
+    const std::uint32_t ref = failed_.back();
+    failed_.pop_back();
+    unsent_(ref);
+  }
+}
+
+// Sends what is queued from `first` on for one socket, or puts the first of it among the failed; how many that were.
+std::size_t UdpSockets::send_some(std::size_t first) {
+  if (!waits(queued_[first])) return 1;
+  const std::uint32_t socket = queued_[first].socket;
+  std::size_t count = 0;
+  for (std::size_t at = first; at < queued_count_ && queued_[at].socket == socket && waits(queued_[at]); ++at) {
+    const std::span<std::uint8_t> query = pending_.at(Pending::record_of(queued_[at].ref)).query();
+    out_parts_[2 * count] = {queued_[at].id.data(), queued_[at].id.size()};
+    out_parts_[2 * count + 1] = {query.data() + 2, query.size() - 2};
+    out_[count].msg_hdr.msg_iov = &out_parts_[2 * count];
+    out_[count].msg_hdr.msg_iovlen = 2;
+    ++count;
+  }
+  const int fd = sockets_[socket].fd.get();
+  int sent = sendmmsg(fd, out_.data(), static_cast<unsigned>(count), MSG_NOSIGNAL);
+  if (sent < 0 && errno == ECONNREFUSED) {
+    // Reported once, for an earlier datagram; these have not been sent.
+    refusals_.push_back({socket, queued_[first].serial});
+    sent = sendmmsg(fd, out_.data(), static_cast<unsigned>(count), MSG_NOSIGNAL);
+  }
+  if (sent > 0) return static_cast<std::size_t>(sent);
+  pending_.unlink(queued_[first].ref);
+  failed_.push_back(queued_[first].ref);
+  // ENETUNREACH, EHOSTUNREACH, EINVAL, EPERM …: a connected socket keeps the source address that it was born with;
+  // after a change of routes only a new one can get through.
+  const bool is_full = errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE || errno == ECONNREFUSED;
+  if (is_full || sockets_[socket].slot == kNone) {
+    close_if_done(sockets_[socket].channel);
+  } else {
+    retire_socket(socket);
+  }
+  return 1;
+}
+
+bool UdpSockets::send(Place place, std::uint32_t ref, Instant now) {
   const std::uint32_t slot = random_.below(slot_count_);
+  // The second round stays at the slot, for the new socket there: those of the other slots may be as stale.
   for (int round = 0; round < 2; ++round) {
     Socket* s = socket_for(place, slot, now);
     if (s == nullptr) return false;
     const auto id = unused_id(s->channel);
     if (!id) return false;
+    const std::span<std::uint8_t> query = pending_.at(Pending::record_of(ref)).query();
     query[0] = static_cast<std::uint8_t>(*id >> 8);
     query[1] = static_cast<std::uint8_t>(*id);
     const auto index = static_cast<std::uint32_t>(s - sockets_.data());
     ssize_t sent = ::send(s->fd.get(), query.data(), query.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == ECONNREFUSED) {
-      // Reported once, for an earlier datagram; this one has not been sent.
       refusals_.push_back({index, s->serial});
       sent = ::send(s->fd.get(), query.data(), query.size(), MSG_NOSIGNAL);
     }
@@ -160,10 +229,9 @@ bool UdpSockets::send(Place place, std::span<std::uint8_t> query, std::uint32_t 
       pending_.link(s->channel, ref, *id);
       return true;
     }
-    if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE || errno == ECONNREFUSED) return false;
-    // ENETUNREACH, EHOSTUNREACH, EINVAL, EPERM …: a connected socket keeps the source address that it was born with;
-    // after a change of routes only a new one can get through.
-    if (s->slot == kNone) return false;
+    if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE || errno == ECONNREFUSED || s->slot == kNone) {
+      return false;
+    }
     retire_socket(index);
   }
   return false;
@@ -192,8 +260,8 @@ void UdpSockets::serve() {
 }
 
 void UdpSockets::drain(std::uint32_t index, std::uint32_t serial) {
-  // Eight rounds of eight, then the other sockets have their turn: what is left is reported again.
-  for (int round = 0; round < 8; ++round) {
+  // Two full rounds, then the other sockets have their turn: what is left is reported again.
+  for (int round = 0; round < 2; ++round) {
     if (sockets_[index].serial != serial) return;
     const int got = recvmmsg(sockets_[index].fd.get(), headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
     if (got < 0) {

@@ -18,9 +18,14 @@ struct UdpSocketsTest : testing::Test {
   Pending pending;
   Random random;
   int got = 0;
-  UdpSockets sockets{
-      loop, pending, random, 64, [this](std::uint32_t, std::span<std::uint8_t>) { ++got; }, [](std::uint32_t) {},
-      [] {}};
+  UdpSockets sockets{loop,
+                     pending,
+                     random,
+                     64,
+                     [this](std::uint32_t, std::span<std::uint8_t>) { ++got; },
+                     [](std::uint32_t) {},
+                     [this](std::uint32_t ref) { EXPECT_TRUE(sockets.send(0, ref, now)); },
+                     [] {}};
   net::Fd upstream;
   IpPort address;
   Instant now = net::now();
@@ -38,8 +43,11 @@ struct UdpSocketsTest : testing::Test {
   // Sends one query; the port that it came from.
   std::uint16_t send(bool answered = true) {
     std::array<std::uint8_t, 12> query{};
-    const auto ref = Pending::ref(pending.take(Record::State::kActive), 0);
-    EXPECT_TRUE(sockets.send(0, query, ref, now));
+    const std::uint32_t record = pending.take(Record::State::kActive);
+    pending.at(record).keep_query(query);
+    const auto ref = Pending::ref(record, 0);
+    EXPECT_TRUE(sockets.queue(0, ref, now));
+    sockets.flush();
     net::SocketAddress from;
     socklen_t size = sizeof from;
     EXPECT_EQ(recvfrom(upstream.get(), query.data(), query.size(), 0, &from.generic, &size), 12);
@@ -114,11 +122,47 @@ TEST_F(UdpSocketsTest, AStrangersDatagramDoesNotArrive) {
 
 TEST_F(UdpSocketsTest, WhatCannotBeSentIsSaidAndLeavesNothingBehind) {
   sockets.set_upstream(1, IpPort{*IpAddress::parse("255.255.255.255"), 53, 0});  // EACCES
-  std::array<std::uint8_t, 12> query{};
-  const auto ref = Pending::ref(pending.take(Record::State::kActive), 0);
-  EXPECT_FALSE(sockets.send(1, query, ref, now));
+  const std::uint32_t record = pending.take(Record::State::kActive);
+  pending.at(record).keep_query(std::array<std::uint8_t, 12>{});
+  const auto ref = Pending::ref(record, 0);
+  EXPECT_FALSE(sockets.queue(1, ref, now));
+  EXPECT_FALSE(sockets.send(1, ref, now));
   EXPECT_EQ(pending.handle(ref).channel, kNone);
   EXPECT_EQ(sockets.open(), 0U);
+}
+
+TEST_F(UdpSocketsTest, TheQueriesOfOneTurnShareASocketAndLeaveTogether) {
+  std::set<std::uint32_t> channels;
+  std::vector<std::uint32_t> refs;
+  for (int i = 0; i < 20; ++i) {
+    const std::uint32_t record = pending.take(Record::State::kActive);
+    pending.at(record).keep_query(std::array<std::uint8_t, 12>{0, 0, static_cast<std::uint8_t>(i)});
+    refs.push_back(Pending::ref(record, 0));
+    ASSERT_TRUE(sockets.queue(0, refs.back(), now));
+    channels.insert(pending.handle(refs.back()).channel);
+  }
+  EXPECT_EQ(channels.size(), 1U);
+  std::array<std::uint8_t, 12> query{};
+  EXPECT_EQ(recv(upstream.get(), query.data(), query.size(), MSG_DONTWAIT), -1);
+  sockets.flush();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(recv(upstream.get(), query.data(), query.size(), MSG_DONTWAIT), 12);
+    EXPECT_EQ(query[0] << 8 | query[1], pending.handle(refs[static_cast<std::size_t>(i)]).id);
+    EXPECT_EQ(query[2], i);
+  }
+}
+
+TEST_F(UdpSocketsTest, WhatEndsBeforeItLeavesIsNotSent) {
+  const std::uint32_t record = pending.take(Record::State::kActive);
+  pending.at(record).keep_query(std::array<std::uint8_t, 12>{});
+  const auto ref = Pending::ref(record, 0);
+  ASSERT_TRUE(sockets.queue(0, ref, now));
+  pending.unlink(ref);
+  pending.release(record);
+  sockets.flush();
+  std::array<std::uint8_t, 12> query{};
+  EXPECT_EQ(recv(upstream.get(), query.data(), query.size(), MSG_DONTWAIT), -1);
+  send();  // what comes next does
 }
 
 // Makes every later send() on our sockets to this upstream fail (EPIPE), as it does after a change of routes
