@@ -105,7 +105,7 @@ struct Worker::Impl {
 
   std::size_t on_udp(std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
     count(Cell::kUdpQueries);
-    if (!serving->table.allows(asker.address.to_ip_port().ip)) {
+    if (!allows(asker.address.to_ip_port().ip)) {
       count(Cell::kRefusedClient);
       return 0;
     }
@@ -124,14 +124,22 @@ struct Worker::Impl {
 
   bool admits(const IpAddress& client) {
     count(Cell::kTcpConnections);
-    const bool allowed = serving->table.allows(client);
+    const bool allowed = allows(client);
     if (!allowed) count(Cell::kRefusedClient);
     return allowed;
   }
 
+  // Mostly the one who has just asked asks again.
+  bool allows(const IpAddress& client) {
+    if (client == last_allowed) return true;
+    if (!serving->table.allows(client)) return false;
+    last_allowed = client;
+    return true;
+  }
+
   // Returns the size of an immediate reply. Zero: nothing, or, with `later` set, the forwarder's reply will follow.
   std::size_t decide(std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
-    const auto decision = answer::decide(packet, transport_of(asker), serving->table, *turns, net::now(), out);
+    const auto decision = answer::decide(packet, transport_of(asker), serving->table, *turns, recently, out);
     switch (decision.verdict) {
       case answer::Verdict::kReply:
         if (decision.formerr) {
@@ -199,6 +207,7 @@ struct Worker::Impl {
 
   void obey(Assign& order) {
     serving = std::move(order.assignment.serving);
+    last_allowed.reset();
     counters.emplace(serving->counters);
     turns.emplace(random_seed(), serving->table.slot_count());
     const table::Limits& limits = serving->table.limits();
@@ -234,7 +243,8 @@ struct Worker::Impl {
   // ---- time
 
   void on_beat() {
-    last_beat.store(net::now().time_since_epoch().count(), std::memory_order_relaxed);
+    recently = net::now();
+    last_beat.store(recently.time_since_epoch().count(), std::memory_order_relaxed);
     if (serving) {
       follow_upstreams();
       publish_stats();
@@ -251,6 +261,7 @@ struct Worker::Impl {
       drain.set(kDrainLook);
       return;
     }
+    udp.flush();
     loop.stop();
     stop_done();
   }
@@ -288,6 +299,8 @@ struct Worker::Impl {
   std::array<std::uint8_t, kReplyRoom> reply_room{};
   forward::Stats published;
   std::uint64_t published_closed_for_room = 0;
+  std::optional<IpAddress> last_allowed;  // a client of `serving`'s list
+  Instant recently;  // half a second ago at most: good enough to tell a table's age, and no query reads the clock
   bool later = false;
   bool stopping = false;
   bool drained_once = false;

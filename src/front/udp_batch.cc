@@ -19,7 +19,16 @@ static_assert(kStagger * UdpBatch::kPackets + kLargest <= kStride);
 
 }  // namespace
 
-UdpBatch::UdpBatch() : replies_(new std::uint8_t[kPackets * kReplyRoom]) {
+void send_all(int fd, std::span<mmsghdr> messages) {
+  while (!messages.empty()) {  // each round sends or gives up at least one
+    const int sent = sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    // Full buffer, unreachable client, firewall, port 0: that client's reply is lost, the others' are not.
+    messages = messages.subspan(static_cast<std::size_t>(std::max(sent, 1)));
+  }
+}
+
+UdpBatch::UdpBatch() : replies_(new std::uint8_t[kPackets * kReplyStride]) {
   void* space =
       mmap(nullptr, kPackets * kStride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   HAR_ASSERT(space != MAP_FAILED);
@@ -68,16 +77,7 @@ void UdpBatch::add_reply(std::size_t i, std::size_t size, std::span<std::byte> i
 }
 
 void UdpBatch::send(int fd) {
-  std::size_t next = 0;
-  while (next < out_count_) {  // each round sends or gives up at least one
-    const int sent = sendmmsg(fd, &out_[next], static_cast<unsigned>(out_count_ - next), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent > 0) {
-      next += static_cast<std::size_t>(sent);
-    } else if (sent == 0 || errno != EINTR) {
-      // Full buffer, unreachable client, firewall, port 0: that client's reply is lost, the others' are not.
-      ++next;
-    }
-  }
+  send_all(fd, std::span(out_).first(out_count_));
   out_count_ = 0;
 }
 

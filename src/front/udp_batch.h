@@ -21,6 +21,9 @@ struct PacketInfo {
 static_assert(CMSG_SPACE(sizeof(in6_pktinfo)) <= sizeof(PacketInfo) &&
               CMSG_SPACE(sizeof(in_pktinfo)) <= sizeof(PacketInfo));
 
+// Sends all, in order. Never blocks; a message that the kernel does not take is lost, the others are not.
+void send_all(int fd, std::span<mmsghdr> messages);
+
 class UdpBatch {
  public:
   static constexpr std::size_t kPackets = 32;      // a system call for 32 packets costs each of them next to nothing
@@ -40,7 +43,7 @@ class UdpBatch {
   std::span<const std::byte> info(std::size_t i) const;
 
   // Where the next reply goes, and that it was written there: it will go to the sender of packet `i`, from `info`.
-  std::span<std::uint8_t> reply_room() { return {replies_.get() + out_count_ * kReplyRoom, kReplyRoom}; }
+  std::span<std::uint8_t> reply_room() { return {replies_.get() + out_count_ * kReplyStride, kReplyRoom}; }
   void add_reply(std::size_t i, std::size_t size, std::span<std::byte> info);
   // Sends what was added. Never blocks; what the kernel does not take is lost.
   void send(int fd);
@@ -49,6 +52,9 @@ class UdpBatch {
   void release_large(std::size_t i);
 
  private:
+  // A cache line more than the room: rooms at equal places in their pages would share cache sets.
+  static constexpr std::size_t kReplyStride = kReplyRoom + 64;
+
   std::uint8_t* slot(std::size_t i) const;
 
   // Each packet has 64 KiB of address space of its own, so that the largest one comes whole; memory is what packets

@@ -27,8 +27,10 @@ class UdpFront {
   // a socket already served (same inode) are dropped. A socket bound to a wildcard address answers from the address
   // asked (IP_PKTINFO, IPV6_PKTINFO), at once and later. Not from inside the handler.
   void serve(std::vector<net::Fd> sockets);
-  // A reply that became ready later. Never blocks: a full socket buffer loses the reply, as UDP does.
+  // A reply that became ready later. Leaves at the end of this turn of the loop, with the others of that turn. Never
+  // blocks: a full socket buffer loses the reply, as UDP does.
   void send(const net::Asker& asker, std::span<const std::uint8_t> reply);
+  void flush();  // where the loop has no more turns
 
  private:
   struct Impl;

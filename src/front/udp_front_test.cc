@@ -112,6 +112,39 @@ TEST(UdpFront, AReplyMayComeLaterAndInAnyOrder) {
   EXPECT_EQ(echo.hear(b), "later b");
 }
 
+TEST(UdpFront, RepliesThatBecomeReadyTogetherAllArriveWhateverTheirSize) {
+  Echo echo;
+  const IpPort server = echo.serve(at("127.0.0.1"));
+  const net::Fd client = connected(SOCK_DGRAM, server);
+  std::vector<std::size_t> sizes(40, 100);
+  for (const std::size_t size : {20'000U, 20'000U, 50'000U, 32'768U, 1U, 4096U}) sizes.push_back(size);
+  for (std::size_t i = 0; i < sizes.size(); ++i) echo.say(client, "later");
+  ASSERT_TRUE(run_until(echo.loop, [&] { return echo.waiting.size() == sizes.size(); }));
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    Bytes reply(sizes[i], static_cast<std::uint8_t>('a' + i % 26));
+    echo.front.send(echo.waiting[i].first, reply);
+    std::fill(reply.begin(), reply.end(), std::uint8_t{0});  // it was copied, or has left
+  }
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    EXPECT_EQ(echo.hear(client), std::string(sizes[i], static_cast<char>('a' + i % 26))) << i;
+  }
+}
+
+TEST(UdpFront, ASocketThatWasBusyIsWatchedAgain) {
+  Echo echo;
+  const IpPort server = echo.serve(at("127.0.0.1"));
+  const net::Fd client = connected(SOCK_DGRAM, server);
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 64; ++i) echo.say(client, "drop");  // two full batches: from now on it is busy
+    echo.say(client, "last");
+    EXPECT_EQ(echo.hear(client), "re:last");
+    for (int i = 0; i < 3; ++i) {
+      echo.say(client, "calm");
+      EXPECT_EQ(echo.hear(client), "re:calm");
+    }
+  }
+}
+
 TEST(UdpFront, OneUnreachableClientCostsNobodyElseTheReply) {
   Echo echo;
   const IpPort server = echo.serve(at("127.0.0.1"));
