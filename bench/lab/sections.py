@@ -1,0 +1,221 @@
+"""The sections of bench/run: each starts its servers, measures, ends them, and returns its table as Markdown."""
+import contextlib
+import dataclasses
+import pathlib
+import resource
+import socket
+import tempfile
+import time
+
+from . import load, measure, report, servers, turns
+
+WEB_PORT = 8090
+WINDOW = 256  # queries always under way: enough that the server never waits
+
+
+@dataclasses.dataclass
+class Settings:
+    rounds: int = 5
+    seconds: float = 3
+    build: str = "build"
+    limits: str = "build-bench"
+
+    def __post_init__(self):
+        cores = measure.cores()
+        self.client_core, self.server_core = str(cores[0]), str(cores[-1])
+
+
+@contextlib.contextmanager
+def stage():
+    """A scratch folder, and the servers started in it: all ended at the end."""
+    started = []
+    with tempfile.TemporaryDirectory(prefix="har-bench-") as folder:
+        try:
+            yield pathlib.Path(folder), started
+        finally:
+            servers.end_all(reversed(started))
+
+
+def hosts(count):
+    return [f"n{i}.bench.example" for i in range(count)]
+
+
+def names_file(folder, count):
+    path = folder / f"names{count}"
+    path.write_text("".join(host + "\n" for host in hosts(count)))
+    return path
+
+
+def endpoint_addresses(count):
+    return [f"127.{30 + i // 65000}.{i // 250 % 250}.{i % 250 + 1}" for i in range(count)]
+
+
+def start_web(s, folder, started):
+    server = servers.web_server(folder / "nginx", ["0.0.0.0"], WEB_PORT, s.client_core)
+    started.append(server)
+
+
+def start_hard(s, folder, started, count, port, name=None, extra="", frequency=2):
+    config = servers.hard_names(hosts(count), endpoint_addresses(3 * count), WEB_PORT, frequency=frequency)
+    name = name or f"hard, {count:,} names"
+    server = servers.hard(folder / f"hard-{port}", s.build, extra + config, "127.0.0.1", port, s.server_core,
+                          hosts(1)[0], name)
+    started.append(server)
+    return server
+
+
+def start_limit(s, folder, started, name, program, *args, address="127.0.0.1", port=0, core=None, ready="x.example"):
+    server = servers.Server(name, [servers.limit_program(s.limits, program), address, port, *args], folder, address, port,
+                            core or s.server_core, ready)
+    started.append(server)
+    return server
+
+
+def udp(s):
+    with stage() as (folder, started):
+        files = {count: names_file(folder, count) for count in (10, 1000, 10000)}
+        start_web(s, folder, started)
+        limit = start_limit(s, folder, started, "limit program, 10 names", "table_echo", files[10], port=5301,
+                            ready=hosts(1)[0])
+        limit_many = start_limit(s, folder, started, "limit program, 10,000 names", "table_echo", files[10000],
+                                 port=5302, ready=hosts(1)[0])
+        peer = servers.gdnsd(folder / "gdnsd", hosts(10), endpoint_addresses(30), WEB_PORT, "127.0.0.1", 5303,
+                             s.server_core, name="gdnsd multifo, 10 names")
+        started.append(peer)
+        ours = {count: start_hard(s, folder, started, count, 5310 + i, frequency=frequency)
+                for i, (count, frequency) in enumerate(((10, 2), (1000, 10), (10000, 30)))}
+        asked = {limit.name: 10, limit_many.name: 10000, peer.name: 10, **{o.name: c for c, o in ours.items()}}
+        time.sleep(32)  # the first round of checks of all, and the second has its even pace
+
+        def one(server):
+            return load.generator(s.limits, s.client_core, server.address, server.port, files[asked[server.name]],
+                                  s.seconds, "window", WINDOW)
+
+        results = turns.interleave([limit, limit_many, peer, *ours.values()], one, s.rounds)
+        text = report.table(turns.HEAD, turns.rows(results, limit.name))
+        witness = folder / "dnsperf10"
+        witness.write_text("".join(f"{host} A\n" for host in hosts(10)))
+        rows = [(server.name, f"{load.dnsperf(s.client_core, server.address, server.port, witness, 3)['qps']:,.0f}")
+                for server in (limit, peer, ours[10])]
+        return text + "\ndnsperf at its maximum, as a witness:\n\n" + report.table(["program", "queries a second"], rows)
+
+
+def forward(s):
+    with stage() as (folder, started):
+        upstream = start_limit(s, folder, started, "upstream", "table_echo", "any", port=5390, core=s.client_core)
+        relay = start_limit(s, folder, started, "minimal relay", "relay", upstream.address, upstream.port, port=5304)
+        peer = servers.dnsdist(folder, (upstream.address, upstream.port), "127.0.0.1", 5305, s.server_core, "x.example")
+        started.append(peer)
+        start_web(s, folder, started)
+        ours = start_hard(s, folder, started, 10, 5310, "hard", 'nameservers = { "127.0.0.1#5390" }\n')
+
+        def one(server):
+            return load.generator(s.limits, s.client_core, server.address, server.port, "unique", s.seconds, "window",
+                                  WINDOW)
+
+        results = turns.interleave([relay, peer, ours], one, s.rounds)
+        return report.table(turns.HEAD, turns.rows(results, relay.name))
+
+
+def flight(s):
+    with stage() as (folder, started):
+        fast = start_limit(s, folder, started, "upstream", "table_echo", "any", port=5390, core=s.client_core)
+        slow = start_limit(s, folder, started, "slow upstream", "slow_echo", "100", port=5391, core=s.client_core)
+        start_web(s, folder, started)
+        rows = []
+        for name, upstream in (("at once", fast), ("after 100 ms", slow)):
+            ours = start_hard(s, folder, started, 10, 5310, "hard", f'nameservers = {{ "127.0.0.1#{upstream.port}" }}\n')
+            for _ in range(s.rounds):
+                got = load.generator(s.limits, s.client_core, ours.address, ours.port, "unique", s.seconds, "rate", 20000)
+                rows.append([name, f"{got['sent']:,.0f}", f"{got['lost']:.0f}", f"{got['wrong']:.0f}",
+                             f"{got['p50_us']:.0f}", f"{got['p99_us']:.0f}"])
+            ours.stop()
+        return report.table(["upstream answers", "sent at 20,000 q/s", "lost", "SERVFAIL", "p50, µs", "p99, µs"], rows)
+
+
+def tcp(s):
+    with stage() as (folder, started):
+        witness = folder / "dnsperf10"
+        witness.write_text("".join(f"{host} A\n" for host in hosts(10)))
+        start_web(s, folder, started)
+        limit = start_limit(s, folder, started, "bare echo", "tcp_echo", port=5306, ready=None)
+        peer = servers.gdnsd(folder / "gdnsd", hosts(10), endpoint_addresses(30), WEB_PORT, "127.0.0.1", 5303,
+                             s.server_core)
+        started.append(peer)
+        ours = start_hard(s, folder, started, 10, 5310, "hard")
+        time.sleep(2.5)
+
+        def one(server):
+            return load.dnsperf(s.client_core, server.address, server.port, witness, s.seconds, tcp=True)
+
+        results = turns.interleave([limit, peer, ours], one, s.rounds)
+        text = report.table(turns.HEAD, turns.rows(results, limit.name))
+        return text + "\n" + idle_connections(s, folder, ours)
+
+
+def idle_connections(s, folder, ours):
+    """What 10,000 connections that say nothing cost the daemon, and the others."""
+    count = 10_000
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 512, count + 512))
+    names = names_file(folder, 10)
+
+    def look():
+        return load.generator(s.limits, s.client_core, ours.address, ours.port, names, s.seconds, "rate", 10000)
+
+    before, calm = measure.pss_kib(ours.pids()), look()
+    connections = []
+    for _ in range(count):
+        connection = socket.create_connection((ours.address, ours.port))
+        connections.append(connection)
+    time.sleep(0.5)
+    during, beside = measure.pss_kib(ours.pids()), look()
+    # The daemon ends a connection after tcp_idle_timeout: those still open at the end count.
+    for connection in connections:
+        connection.close()
+    return report.table(["idle connections", "PSS, KiB", "p50, µs", "p99, µs"], [
+        ["0", before, f"{calm['p50_us']:.1f}", f"{calm['p99_us']:.1f}"],
+        [f"{count:,}", f"{during} ({(during - before) / count:.2f} KiB each)", f"{beside['p50_us']:.1f}",
+         f"{beside['p99_us']:.1f}"]])
+
+
+def latency(s):
+    with stage() as (folder, started):
+        names = names_file(folder, 10)
+        start_web(s, folder, started)
+        limit = start_limit(s, folder, started, "limit program", "table_echo", names, port=5301, ready=hosts(1)[0])
+        ours = start_hard(s, folder, started, 10, 5310, "hard")
+        time.sleep(2.5)
+        figures = {limit.name: [], ours.name: []}
+        for _ in range(s.rounds):
+            for server in (limit, ours):
+                figures[server.name].append(load.generator(s.limits, s.client_core, server.address, server.port, names,
+                                                           s.seconds, "rate", 10000))
+        rows = [percentiles(name, runs) for name, runs in figures.items()]
+        return report.table(["at 10,000 q/s", "p50, µs", "p90, µs", "p99, µs", "p99.9, µs", "lost"], rows)
+
+
+def percentiles(name, runs):
+    figures = [f"{measure.median([run[key] for run in runs]):.1f}" for key in ("p50_us", "p90_us", "p99_us", "p999_us")]
+    return [name, *figures, f"{sum(run['lost'] for run in runs):.0f}"]
+
+
+def workers(s):
+    with stage() as (folder, started):
+        names = names_file(folder, 10)
+        start_web(s, folder, started)
+        both = ",".join(map(str, measure.cores()))
+        one, two = (start_hard(dataclasses.replace(s), folder, started, 10, 5310 + n, f"hard, workers = {n}",
+                               f"workers = {n}\n") for n in (1, 2))
+        time.sleep(2.5)
+        for server in (one, two):
+            for pid in server.pids():
+                servers.pin(pid, both)
+
+        def run(server):
+            return load.generator(s.limits, both, server.address, server.port, names, s.seconds, "window", WINDOW, 16)
+
+        results = turns.interleave([one, two], run, s.rounds)
+        return report.table(turns.HEAD, turns.rows(results, one.name))
+
+
+ALL = {"udp": udp, "forward": forward, "flight": flight, "tcp": tcp, "latency": latency, "workers": workers}
