@@ -7,7 +7,7 @@ import socket
 import tempfile
 import time
 
-from . import load, measure, report, servers, turns
+from . import load, measure, report, servers, trouble, turns
 
 WEB_PORT = 8090
 WINDOW = 256  # queries always under way: enough that the server never waits
@@ -119,8 +119,8 @@ def forward(s):
 
 def flight(s):
     with stage() as (folder, started):
-        fast = start_limit(s, folder, started, "upstream", "table_echo", "any", port=5390, core=s.client_core)
-        slow = start_limit(s, folder, started, "slow upstream", "slow_echo", "100", port=5391, core=s.client_core)
+        fast = start_limit(s, folder, started, "upstream", "table_echo", "any", port=5390)
+        slow = start_limit(s, folder, started, "slow upstream", "slow_echo", "100", port=5391)
         start_web(s, folder, started)
         rows = []
         for name, upstream in (("at once", fast), ("after 100 ms", slow)):
@@ -142,7 +142,7 @@ def tcp(s):
         peer = servers.gdnsd(folder / "gdnsd", hosts(10), endpoint_addresses(30), WEB_PORT, "127.0.0.1", 5303,
                              s.server_core)
         started.append(peer)
-        ours = start_hard(s, folder, started, 10, 5310, "hard")
+        ours = start_hard(s, folder, started, 10, 5310, "hard", "tcp_idle_timeout = 60\n")
         time.sleep(2.5)
 
         def one(server):
@@ -160,7 +160,9 @@ def idle_connections(s, folder, ours):
     names = names_file(folder, 10)
 
     def look():
-        return load.generator(s.limits, s.client_core, ours.address, ours.port, names, s.seconds, "rate", 10000)
+        runs = [load.generator(s.limits, s.client_core, ours.address, ours.port, names, 2, "rate", 10000)
+                for _ in range(s.rounds)]
+        return percentiles("", runs)
 
     before, calm = measure.pss_kib(ours.pids()), look()
     connections = []
@@ -169,13 +171,10 @@ def idle_connections(s, folder, ours):
         connections.append(connection)
     time.sleep(0.5)
     during, beside = measure.pss_kib(ours.pids()), look()
-    # The daemon ends a connection after tcp_idle_timeout: those still open at the end count.
     for connection in connections:
         connection.close()
-    return report.table(["idle connections", "PSS, KiB", "p50, µs", "p99, µs"], [
-        ["0", before, f"{calm['p50_us']:.1f}", f"{calm['p99_us']:.1f}"],
-        [f"{count:,}", f"{during} ({(during - before) / count:.2f} KiB each)", f"{beside['p50_us']:.1f}",
-         f"{beside['p99_us']:.1f}"]])
+    return report.table(["idle connections", "PSS, KiB", "p50, µs", "p90, µs", "p99, µs"], [
+        ["0", before, *calm[1:4]], [f"{count:,}", f"{during} ({(during - before) / count:.2f} KiB each)", *beside[1:4]]])
 
 
 def latency(s):
@@ -199,6 +198,44 @@ def percentiles(name, runs):
     return [name, *figures, f"{sum(run['lost'] for run in runs):.0f}"]
 
 
+def disturbed(s):
+    """The same daemon's percentiles while it is calm and while something goes on in it, in turns."""
+    with stage() as (folder, started):
+        names = names_file(folder, 10)
+        certificate = trouble.certificate(folder)
+        started.append(servers.web_server(folder / "nginx", ["0.0.0.0"], WEB_PORT, s.client_core, certificate))
+        small = start_hard(s, folder, started, 10, 5310, "small", frequency=30)
+        large = start_hard(s, folder, started, 10_000, 5311, "large", frequency=30)
+        secure = servers.hard(folder / "https", s.build,
+                              servers.hard_names(hosts(334), endpoint_addresses(1002), WEB_PORT + 1, "https", 30,
+                                                 "check_tls_verify = false"), "127.0.0.1", 5312, s.server_core,
+                              hosts(1)[0], "https")
+        started.append(secure)
+        slow_disk = servers.hard(folder / "slow", s.build, servers.hard_names(hosts(10), endpoint_addresses(30), WEB_PORT),
+                                 "127.0.0.1", 5313, s.server_core, hosts(1)[0], "slow disk",
+                                 {"LD_PRELOAD": str(servers.limit_program(s.limits, "libslow_disk.so"))})
+        started.append(slow_disk)
+        time.sleep(20)  # the first rounds of checks are over
+        cases = [("slots rewritten 10,000 times a second", small, lambda: trouble.rewrite_slots(s, small, 10_000)),
+                 ("reload of 10,000 names", large, lambda: trouble.reload(large)),
+                 ("the checker starts with 1,002 HTTPS endpoints", secure, lambda: trouble.kill_checker(secure)),
+                 ("a disk of two seconds a fsync", slow_disk, lambda: None)]
+        rows = []
+        for what, server, begin in cases:
+            calm, troubled = [], []
+            for _ in range(s.rounds):
+                calm.append(paced(s, small if server is slow_disk else server, names))
+                begin()
+                troubled.append(paced(s, server, names))
+                time.sleep(3)  # what began has ended
+            rows += [percentiles(f"calm, before: {what}", calm), percentiles(what, troubled)]
+        return report.table(["at 10,000 q/s", "p50, µs", "p90, µs", "p99, µs", "p99.9, µs", "lost"], rows)
+
+
+def paced(s, server, names):
+    return load.generator(s.limits, s.client_core, server.address, server.port, names, s.seconds, "paced", 10000)
+
+
 def workers(s):
     with stage() as (folder, started):
         names = names_file(folder, 10)
@@ -218,4 +255,5 @@ def workers(s):
         return report.table(turns.HEAD, turns.rows(results, one.name))
 
 
-ALL = {"udp": udp, "forward": forward, "flight": flight, "tcp": tcp, "latency": latency, "workers": workers}
+ALL = {"udp": udp, "forward": forward, "flight": flight, "tcp": tcp, "latency": latency, "disturbed": disturbed,
+       "workers": workers}

@@ -75,11 +75,15 @@ def limit_program(build, program):
     return ROOT / build / program
 
 
-def web_server(folder, addresses, port, core):
-    """nginx, that every check is answered by: 200 and a small body, plain HTTP."""
+def web_server(folder, addresses, port, core, certificate=None):
+    """nginx, that every check is answered by: 200 and a small body, plain HTTP; with a certificate and its key also
+    HTTPS on the next port."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     listens = "".join(f"    listen {a}:{port} backlog=4096;\n" for a in addresses)
+    if certificate:
+        listens += "".join(f"    listen {a}:{port + 1} ssl backlog=4096;\n" for a in addresses)
+        listens += f"    ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};\n"
     (folder / "nginx.conf").write_text(f"""
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 8192; }}
@@ -100,13 +104,13 @@ http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folde
     raise SystemExit("nginx does not start")
 
 
-def hard(folder, build, config, address, port, core, ready_host, name="hard"):
+def hard(folder, build, config, address, port, core, ready_host, name="hard", env=None):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     path = folder / "har.conf"
     path.write_text(f'dns_bind_interfaces = {{ {address} }}\ndns_listen_port = {port}\ndata_file = "{folder}/har.db"\n'
                     f'control_socket = "{folder}/har.sock"\nallow_clients = {{ 127.0.0.0/8 }}\n' + config)
-    return Server(name, [ROOT / build / "hard", path], folder, address, port, core, ready_host)
+    return Server(name, [ROOT / build / "hard", path], folder, address, port, core, ready_host, env)
 
 
 def hard_names(hosts, addresses, web_port, method="tcp", frequency=2, extra=""):

@@ -4,12 +4,15 @@
 //
 //   load ADDRESS PORT NAMES-FILE|unique SECONDS window N [SOCKETS]
 //   load ADDRESS PORT NAMES-FILE|unique SECONDS rate QUERIES-A-SECOND [SOCKETS]
+//   load ADDRESS PORT NAMES-FILE|unique SECONDS paced QUERIES-A-SECOND
 //
+// paced: as rate, but it sleeps in between, and leaves its core to others: to be run with a real-time priority.
 // Prints one line: sent=… received=… lost=… wrong=… qps=… p50_us=… p90_us=… p99_us=… p999_us=… max_us=…
 // A query is lost when nothing came for it within a second. wrong: replies with another rcode than NOERROR.
 // Not part of the product.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -190,11 +193,12 @@ struct Load {
 
 int main(int argc, char** argv) {
   if (argc < 7)
-    return std::fprintf(stderr, "usage: load ADDRESS PORT NAMES|unique SECONDS window|rate N [SOCKETS]\n"), 2;
+    return std::fprintf(stderr, "usage: load ADDRESS PORT NAMES|unique SECONDS window|rate|paced N [SOCKETS]\n"), 2;
   Queries queries(argv[3]);
   if (queries.empty()) return std::fprintf(stderr, "load: no names in %s\n", argv[3]), 2;
   const auto seconds = std::atof(argv[4]);
-  const bool by_rate = std::strcmp(argv[5], "rate") == 0;
+  const bool sleeps = std::strcmp(argv[5], "paced") == 0;
+  const bool by_rate = sleeps || std::strcmp(argv[5], "rate") == 0;
   const auto amount = std::atol(argv[6]);
   static Load load{queries, std::vector<Socket>(argc > 7 ? static_cast<std::size_t>(std::atoi(argv[7])) : 1),
                    {},      0,
@@ -220,6 +224,14 @@ int main(int argc, char** argv) {
   std::int64_t now = begin;
   std::uint64_t scheduled = 0;
   for (; now < end; now = now_ns()) {
+    if (sleeps) {
+      const double due = static_cast<double>(scheduled + 1) * 1e9 / static_cast<double>(amount);
+      const auto left = std::max<std::int64_t>(begin + static_cast<std::int64_t>(due) - now_ns(), 0);
+      const timespec time{left / 1'000'000'000, left % 1'000'000'000};
+      pollfd watched{load.sockets[0].fd, POLLIN, 0};
+      ppoll(&watched, 1, &time, nullptr);
+      now = now_ns();
+    }
     if (by_rate) {
       const auto due = static_cast<std::uint64_t>(static_cast<double>(now - begin) / 1e9 * static_cast<double>(amount));
       for (; scheduled < due; ++scheduled) load.send(load.sockets[turn++ % load.sockets.size()], 1);
