@@ -28,6 +28,7 @@ constexpr int kBeatEveryMs = 1000;
 constexpr Duration kWorkerSilence = std::chrono::seconds(5);  // then we stop to beat, and the keeper replaces us
 constexpr Duration kGrace = milliseconds(800);                // SEMANTICS "Operating": then SERVFAIL with EDE 14
 constexpr int kEndOfGraceMs = 900;
+constexpr Duration kGraceForConnections = std::chrono::seconds(30);  // when a successor serves already
 
 class Answerer {
  public:
@@ -46,6 +47,7 @@ class Answerer {
   void take_sockets(net::Message& message);
   bool serve(net::Message& message);
   void stop();
+  void leave_to_successor();
   void beat();
 
   Log& log_;
@@ -78,6 +80,7 @@ int Answerer::run() {
         if (!serve(message)) _exit(1);
         break;
       case kStop:
+        if (net::Unpacker fields(message.body); fields.number() == 1) leave_to_successor();
         stop();
         return 0;
       default:
@@ -145,6 +148,17 @@ bool Answerer::serve(net::Message& message) {
   }
   sockets_.clear();
   return true;
+}
+
+void Answerer::leave_to_successor() {
+  auto waiting = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  for (const auto& worker : workers_) worker->leave([waiting] { waiting->fetch_sub(1); });
+  const Instant deadline = net::now() + kGraceForConnections;
+  while (waiting->load() > 0 && net::now() < deadline) {
+    net::Message message;
+    if (keeper_.receive(message, 20) == net::Channel::Status::kClosed) _exit(0);
+    if (message.type == kStop) return;  // now it is meant for all
+  }
 }
 
 void Answerer::stop() {

@@ -66,6 +66,13 @@ Result<void> Child::start(Instant now) {
   return {};
 }
 
+void Child::adopt(pid_t pid, net::Channel channel, Instant now) {
+  start_again_at_.reset();
+  channel_ = std::move(channel);
+  pid_ = pid;
+  started_ = last_beat_ = now;
+}
+
 void Child::ended(int status, Instant now) {
   pid_ = 0;
   channel_.close();

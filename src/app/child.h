@@ -32,6 +32,8 @@ class Child {
 
   // Forks and executes. Its end of the channel is descriptor 3; it dies with the keeper.
   Result<void> start(Instant now);
+  // A process that runs already, with our end of its channel.
+  void adopt(pid_t pid, net::Channel channel, Instant now);
   // Collects what waitpid said of this pid.
   void ended(int status, Instant now);
   void ended_as_asked(int status);  // no line for a clean end, no new start

@@ -18,12 +18,10 @@ constexpr const char* kUsage =
     "       hard --check [FILE]   read FILE, report every mistake, and end\n"
     "       hard --version\n";
 
-std::string program_folder() {
+std::string own_program() {
   char path[PATH_MAX];
   const auto size = readlink("/proc/self/exe", path, sizeof path);
-  const std::string whole(path, size > 0 ? static_cast<std::size_t>(size) : 0);
-  const auto slash = whole.rfind('/');
-  return slash == std::string::npos ? "." : whole.substr(0, slash);
+  return {path, size > 0 ? static_cast<std::size_t>(size) : 0};
 }
 
 std::string absolute(const std::string& path) {
@@ -41,9 +39,13 @@ int usage_error() {
 
 int main(int argc, char** argv) {
   bool check = false;
+  int handover = -1;
   const option options[] = {{"check", no_argument, nullptr, 'c'},
                             {"version", no_argument, nullptr, 'v'},
                             {"help", no_argument, nullptr, 'h'},
+                            // Between two versions of the keeper only: see keeper_upgrade.cc.
+                            {"can-take-over", no_argument, nullptr, 't'},
+                            {"take-over", required_argument, nullptr, 'o'},
                             {nullptr, 0, nullptr, 0}};
   for (int choice = 0; (choice = getopt_long(argc, argv, "h", options, nullptr)) != -1;) {
     switch (choice) {
@@ -53,6 +55,11 @@ int main(int argc, char** argv) {
       case 'v':
         fmt::print("hard {}\n", HAR_VERSION);
         return 0;
+      case 't':
+        return 0;
+      case 'o':
+        handover = std::atoi(optarg);
+        break;
       case 'h':
         std::fputs(kUsage, stdout);
         return 0;
@@ -62,7 +69,9 @@ int main(int argc, char** argv) {
   }
   if (argc - optind > 1) return usage_error();
   const std::string file = optind < argc ? argv[optind] : "/etc/har/har.conf";
-  const std::string folder = program_folder();
+  const std::string program = own_program();
+  const auto slash = program.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : program.substr(0, slash);
   if (check) {
     // Only the checker knows the configuration; this process stays small.
     const std::string checker = folder + "/hard-checker";
@@ -71,5 +80,5 @@ int main(int argc, char** argv) {
     return 1;
   }
   har::Log log("keeper");
-  return har::app::run_keeper({absolute(file), folder}, log);
+  return har::app::run_keeper({absolute(file), program, folder, handover}, log);
 }

@@ -8,12 +8,9 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <utility>
 
-#include "app/child.h"
-#include "app/listen_set.h"
-#include "app/messages.h"
+#include "app/keeper_impl.h"
 #include "app/service_manager.h"
 #include "base/assert.h"
 #include "net/clock.h"
@@ -32,72 +29,36 @@ constexpr int kCrashesBeforeFirstCommit = 5;
 // A child that does not read its channel must not keep us from the rest of our duties, the end within a second first.
 constexpr int kSendPatienceMs = 200;
 
-class Keeper {
- public:
-  Keeper(const KeeperOptions& options, Log& log)
-      : options_(options),
-        log_(log),
-        checker_("checker", options.program_folder + "/hard-checker", log),
-        answerer_("answerer", options.program_folder + "/hard-answerer", log) {}
-
-  int run();
-
- private:
-  void take_signals();
-  void wait_for_events();
-  void serve_signal(int number);
-  void collect_children();
-  void checker_ended(int status, Instant now);
-  void start_what_is_due(Instant now);
-  void start_checker(Instant now);
-  void start_answerer(Instant now);
-  void cannot_start(Child& child, const std::string& reason, Instant now);
-  void read_channel(Child& child);
-  void handle(Child& child, net::Message& message);
-  void prepare(const net::Message& message);
-  void commit(net::Message& message);
-  void send_sockets();
-  void stop(int code);
-  Duration until_next_deadline(Instant now) const;
-  bool may_bind_again();
-
-  // fixed after construction
-  const KeeperOptions& options_;
-  Log& log_;
-  net::Fd signals_;
-  // what outlives the children
-  Child checker_;
-  Child answerer_;
-  std::optional<ListenSet> active_;
-  net::Fd bundle_;  // the configuration text that active_ was made from
-  std::uint64_t generation_ = 0;
-  // while a new configuration is on its way
-  std::optional<ListenSet> pending_;
-  std::vector<ListenSet> retiring_;  // until the answerer serves the new one
-  Instant bind_until_{};
-  // the end
-  bool stopping_ = false;
-  Instant stop_deadline_ = kNever;
-  std::optional<int> exit_code_;
-  int early_crashes_ = 0;
-  bool ready_ = false;
-  bool reload_owed_ = false;  // asked for while there was no checker
-};
+}  // namespace
 
 int Keeper::run() {
   take_signals();
   const Instant start = net::now();
   bind_until_ = start + kBindPatience;
-  start_checker(start);
-  start_answerer(start);
-  while (!(exit_code_ && !checker_.running() && !answerer_.running())) wait_for_events();
+  if (!take_over(start)) {
+    start_checker(start);
+    start_answerer(start);
+  }
+  while (!exit_code_ || !children().empty()) wait_for_events();
   return *exit_code_;
+}
+
+std::unique_ptr<Child> Keeper::new_answerer() const {
+  return std::make_unique<Child>("answerer", options_.program_folder + "/hard-answerer", log_);
+}
+
+std::vector<Child*> Keeper::children() {
+  std::vector<Child*> running;
+  for (Child* child : {&checker_, answerer_.get(), leaving_.get()}) {
+    if (child != nullptr && child->running()) running.push_back(child);
+  }
+  return running;
 }
 
 void Keeper::take_signals() {
   sigset_t wanted;
   sigemptyset(&wanted);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&wanted, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD}) sigaddset(&wanted, number);
   sigprocmask(SIG_BLOCK, &wanted, nullptr);
   signal(SIGPIPE, SIG_IGN);
   signals_ = net::Fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -107,36 +68,37 @@ void Keeper::take_signals() {
 void Keeper::wait_for_events() {
   const Instant before = net::now();
   const Duration wait = until_next_deadline(before);
-  std::array<pollfd, 3> watched{pollfd{signals_.get(), POLLIN, 0}, pollfd{checker_.channel().fd(), POLLIN, 0},
-                                pollfd{answerer_.channel().fd(), POLLIN, 0}};
+  std::array<pollfd, 4> watched{pollfd{signals_.get(), POLLIN, 0}, pollfd{checker_.channel().fd(), POLLIN, 0},
+                                pollfd{answerer_->channel().fd(), POLLIN, 0},
+                                pollfd{leaving_ ? leaving_->channel().fd() : -1, POLLIN, 0}};
   const auto wait_ms = std::chrono::ceil<milliseconds>(wait).count();
   poll(watched.data(), watched.size(), static_cast<int>(wait_ms));
   const Instant now = net::now();
   if (now - before > wait + kSuspended) {
     checker_.beat(now);
-    answerer_.beat(now);
+    answerer_->beat(now);
   }
   signalfd_siginfo signal{};
   while (read(signals_.get(), &signal, sizeof signal) == sizeof signal)
     serve_signal(static_cast<int>(signal.ssi_signo));
-  read_channel(checker_);
-  read_channel(answerer_);
+  for (Child* child : children()) read_channel(*child);
   if (stopping_) {
-    if (now >= stop_deadline_) {
-      checker_.kill_now();
-      answerer_.kill_now();
-    }
+    if (now < stop_deadline_) return;
+    for (Child* child : children()) child->kill_now();
     return;
   }
   checker_.kill_if_silent(now);
-  answerer_.kill_if_silent(now);
+  answerer_->kill_if_silent(now);
+  if (now >= leave_by_) dismiss_predecessor();
   start_what_is_due(now);
+  become_successor_when_calm();
 }
 
 Duration Keeper::until_next_deadline(Instant now) const {
   Instant next = now + std::chrono::seconds(1);
   if (stopping_) next = std::min(next, std::max(now + milliseconds(5), stop_deadline_));
-  for (const Child* child : {&checker_, &answerer_}) {
+  if (!stopping_) next = std::min(next, std::max(now, leave_by_));
+  for (const Child* child : {&checker_, static_cast<const Child*>(answerer_.get())}) {
     if (!stopping_ && child->start_again_at()) next = std::min(next, *child->start_again_at());
   }
   return std::max(next - now, Duration{});
@@ -152,6 +114,10 @@ void Keeper::serve_signal(int number) {
       // A full channel holds reloads enough: one of them will find the newest file. No channel: its successor reloads.
       if (!checker_.channel().send(kReload, {}, {}, 0)) reload_owed_ = true;
       break;
+    case SIGUSR2:
+      log_.info("upgrade_asked");
+      upgrade_owed_ = true;
+      break;
     default:
       log_.info("stopping", {{"signal", number}});
       stop(0);
@@ -162,11 +128,16 @@ void Keeper::collect_children() {
   int status = 0;
   for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
     const Instant now = net::now();
-    for (Child* child : {&checker_, &answerer_}) {
+    for (Child* child : children()) {
       if (child->pid() != pid) continue;
       read_channel(*child);  // what it said before it ended
-      if (stopping_) {
+      if (stopping_ || child == leaving_.get()) {
         child->ended_as_asked(status);
+        if (child == leaving_.get()) dismiss_predecessor();
+      } else if (child == &checker_ && replacing_ == Replacing::kCheckerEnds) {
+        child->ended_as_asked(status);
+        replacing_ = Replacing::kCheckerStarts;
+        start_checker(now);
       } else if (child == &checker_) {
         checker_ended(status, now);
       } else {
@@ -192,7 +163,7 @@ void Keeper::checker_ended(int status, Instant now) {
 
 void Keeper::start_what_is_due(Instant now) {
   if (checker_.start_again_at() && now >= *checker_.start_again_at()) start_checker(now);
-  if (answerer_.start_again_at() && now >= *answerer_.start_again_at()) start_answerer(now);
+  if (answerer_->start_again_at() && now >= *answerer_->start_again_at()) start_answerer(now);
 }
 
 void Keeper::start_checker(Instant now) {
@@ -217,8 +188,8 @@ void Keeper::cannot_start(Child& child, const std::string& reason, Instant now) 
 }
 
 void Keeper::start_answerer(Instant now) {
-  if (const auto started = answerer_.start(now); !started) {
-    return cannot_start(answerer_, started.error().message, now);
+  if (const auto started = answerer_->start(now); !started) {
+    return cannot_start(*answerer_, started.error().message, now);
   }
   if (active_) send_sockets();
 }
@@ -242,6 +213,7 @@ void Keeper::handle(Child& child, net::Message& message) {
   switch (message.type) {
     case kBeat:
       child.beat(net::now());
+      if (from_checker && replacing_ == Replacing::kCheckerStarts) replace_answerer(net::now());
       return;
     case kPrepare:
       if (from_checker) prepare(message);
@@ -257,10 +229,11 @@ void Keeper::handle(Child& child, net::Message& message) {
       }
       return;
     case kServing:
-      if (!from_checker) {
+      if (&child == answerer_.get()) {
         net::Unpacker fields(message.body);
         if (fields.number() != generation_) return;  // of an older one; the answer to the newest follows
         retiring_.clear();
+        if (leaving_ && leave_by_ == kNever) dismiss_predecessor();
         checker_.channel().send(kCommitted, net::Packer().number(generation_).body(), {}, kSendPatienceMs);
       }
       return;
@@ -304,7 +277,7 @@ void Keeper::commit(net::Message& message) {
   bundle_ = std::move(message.fds.front());
   generation_ = generation;
   log_.set_level(active_->log_level);
-  if (answerer_.running()) send_sockets();
+  if (answerer_->running()) send_sockets();
 }
 
 void Keeper::send_sockets() {
@@ -315,7 +288,7 @@ void Keeper::send_sockets() {
     std::vector<int> fds;
     for (const net::Fd& udp : bound->udp) fds.push_back(udp.get());
     fds.push_back(bound->tcp.get());
-    sent = sent && answerer_.channel().send(kSockets, {}, fds, kSendPatienceMs);
+    sent = sent && answerer_->channel().send(kSockets, {}, fds, kSendPatienceMs);
   }
   const auto body = net::Packer()
                         .number(generation_)
@@ -325,11 +298,11 @@ void Keeper::send_sockets() {
                         .text(active_->user)
                         .body();
   const int table = read_only ? read_only->get() : active_->table.get();
-  sent = sent && answerer_.channel().send(kServe, body, {table, active_->counters.get()}, kSendPatienceMs);
+  sent = sent && answerer_->channel().send(kServe, body, {table, active_->counters.get()}, kSendPatienceMs);
   if (sent) return;
   // It would go on with what is old. Its successor gets the whole of the new; queries wait in the sockets meanwhile.
   log_.error("process_hung", {{"process", "answerer"}, {"reason", "it does not take its sockets"}});
-  answerer_.kill_now();
+  answerer_->kill_now();
 }
 
 void Keeper::stop(int code) {
@@ -339,13 +312,11 @@ void Keeper::stop(int code) {
   stop_deadline_ = net::now() + kStopPatience;
   tell_service_manager("STOPPING=1");
   checker_.do_not_start_again();
-  answerer_.do_not_start_again();
-  for (Child* child : {&checker_, &answerer_}) {
-    if (child->running() && !child->channel().send(kStop, {}, {}, 0)) child->kill_now();
+  answerer_->do_not_start_again();
+  for (Child* child : children()) {
+    if (!child->channel().send(kStop, {}, {}, 0)) child->kill_now();
   }
 }
-
-}  // namespace
 
 int run_keeper(const KeeperOptions& options, Log& log) { return Keeper(options, log).run(); }
 

@@ -11,7 +11,9 @@ namespace har::app {
 
 struct KeeperOptions {
   std::string config_path;
+  std::string program;         // this one; what stands there later is its next version
   std::string program_folder;  // where hard-answerer and hard-checker stand
+  int handover = -1;           // descriptor of what a predecessor has left, see handover.h
 };
 
 // Runs until SIGTERM or SIGINT; returns the exit code: 0, 1 (cannot start), 2 (bad configuration).

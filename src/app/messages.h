@@ -9,6 +9,8 @@
 //   keeper  -> answerer kSockets *  (UDP sockets of one address, one a worker, then its TCP listener), then kServe
 //   answerer-> keeper   kServing    the workers answer from the new table; the keeper lets go of what is old
 //   keeper  -> checker  kCommitted
+// During an upgrade (keeper_upgrade.cc) a keeper speaks with the last version's children: kBeat and kStop stay as they
+// are.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +36,7 @@ enum MessageType : std::uint32_t {
   kSockets,    // fds: UDP per worker, TCP listener
   kServe,      // number generation, workers, names, log level; text user; fds table (read-only), counters (writable)
   kServing,    // number generation
-  kStop,       // end: within 0.8 s
+  kStop,       // end: within 0.8 s. Number 1: a successor serves, end with the last connection, within 30 s
 };
 
 struct Prepare {

@@ -4,7 +4,7 @@ set(app ${CMAKE_SOURCE_DIR}/src/app)
 add_library(har_app_base STATIC ${app}/messages.cc ${app}/process.cc ${app}/become_user.cc)
 target_link_libraries(har_app_base PUBLIC har_options har_base har_net)
 
-add_library(har_app_keeper STATIC ${app}/keeper.cc ${app}/child.cc ${app}/listen_set.cc ${app}/port_owner.cc
+add_library(har_app_keeper STATIC ${app}/keeper.cc ${app}/keeper_upgrade.cc ${app}/handover.cc ${app}/child.cc ${app}/listen_set.cc ${app}/port_owner.cc
             ${app}/service_manager.cc)
 target_link_libraries(har_app_keeper PUBLIC har_app_base)
 

@@ -27,6 +27,7 @@ using table::Cell;
 
 constexpr Duration kBeatInterval = milliseconds(500);
 constexpr Duration kDrainLook = milliseconds(2);
+constexpr Duration kEmptyLook = milliseconds(100);
 constexpr std::size_t kReplyRoom = 4096;
 
 std::uint64_t random_seed() {
@@ -60,11 +61,14 @@ struct Worker::Impl {
   struct Looping {
     IpPort upstream;
   };
+  struct Leave {
+    std::function<void()> none_left;
+  };
   struct Stop {
     Duration grace;
     std::function<void()> done;
   };
-  using Order = std::variant<Assign, Looping, Stop>;
+  using Order = std::variant<Assign, Looping, Leave, Stop>;
 
   Impl(std::uint32_t worker_index, const Shared& among_workers)
       : index(worker_index),
@@ -82,6 +86,7 @@ struct Worker::Impl {
             }),
         beat(loop, [this] { on_beat(); }),
         drain(loop, [this] { on_drain(); }),
+        emptying(loop, [this] { on_emptying(); }),
         orders(loop, [this](Order order) { std::visit([this](auto& o) { obey(o); }, order); }) {
     forwarder.loop_found = [this](const IpPort& upstream) { shared.upstream_looping(upstream); };
     forwarder.health_changed = [this](const IpPort& upstream, bool alive) { tell_health("udp", upstream, alive); };
@@ -233,6 +238,13 @@ struct Worker::Impl {
 
   void obey(Looping& order) { forwarder.mark_looping(order.upstream); }
 
+  void obey(Leave& order) {
+    none_left = std::move(order.none_left);
+    udp.hand_over();
+    tcp.serve({});
+    on_emptying();
+  }
+
   void obey(Stop& order) {
     stopping = true;
     stop_done = std::move(order.done);
@@ -250,6 +262,11 @@ struct Worker::Impl {
       publish_stats();
     }
     beat.set(kBeatInterval);
+  }
+
+  void on_emptying() {
+    if (forwarder.in_flight() > 0 || tcp.connections() > 0) return emptying.set(kEmptyLook);
+    none_left();
   }
 
   void on_drain() {
@@ -304,6 +321,7 @@ struct Worker::Impl {
   bool later = false;
   bool stopping = false;
   bool drained_once = false;
+  std::function<void()> none_left;
   std::function<void()> stop_done;
   Instant stop_deadline = kNever;
   forward::Forwarder forwarder;
@@ -311,6 +329,7 @@ struct Worker::Impl {
   front::TcpFront tcp;
   net::Timer beat;
   net::Timer drain;
+  net::Timer emptying;
   // from any thread
   std::atomic<std::int64_t> last_beat{0};
   net::Mailbox<Order> orders;
@@ -330,6 +349,8 @@ void Worker::assign(Assignment assignment, std::function<void()> serving_now) {
 }
 
 void Worker::upstream_is_looping(const IpPort& upstream) { impl_->orders.post(Impl::Looping{upstream}); }
+
+void Worker::leave(std::function<void()> none_left) { impl_->orders.post(Impl::Leave{std::move(none_left)}); }
 
 void Worker::stop(Duration grace, std::function<void()> done) {
   impl_->orders.post(Impl::Stop{grace, std::move(done)});

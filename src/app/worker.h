@@ -41,6 +41,10 @@ class Worker {
   // from the worker's thread.
   void stop(Duration grace, std::function<void()> done);
 
+  // A successor serves the same sockets: takes nothing new, answers what is in flight and what its connections still
+  // ask. `none_left` is called from the worker's thread when the last of them has gone; then comes stop().
+  void leave(std::function<void()> none_left);
+
   // The worker's last sign of life, CLOCK_MONOTONIC.
   Instant last_beat() const;
 

@@ -201,6 +201,14 @@ void UdpFront::serve(std::vector<net::Fd> sockets) {
   impl_->look_at_retired();
 }
 
+void UdpFront::hand_over() {
+  for (auto& socket : impl_->sockets) {
+    if (!socket) continue;
+    socket->busy = socket->resting = false;
+    socket->watch->set_interest(net::Watch::kNone);
+  }
+}
+
 void UdpFront::send(const net::Asker& asker, std::span<const std::uint8_t> reply) {
   if (asker.socket >= impl_->sockets.size()) return;
   Impl::Socket* socket = impl_->sockets[asker.socket].get();

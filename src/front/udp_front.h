@@ -27,6 +27,8 @@ class UdpFront {
   // a socket already served (same inode) are dropped. A socket bound to a wildcard address answers from the address
   // asked (IP_PKTINFO, IPV6_PKTINFO), at once and later. Not from inside the handler.
   void serve(std::vector<net::Fd> sockets);
+  // Reads no more: another process serves the same sockets, what waits in them is its. Late replies still leave.
+  void hand_over();
   // A reply that became ready later. Leaves at the end of this turn of the loop, with the others of that turn. Never
   // blocks: a full socket buffer loses the reply, as UDP does.
   void send(const net::Asker& asker, std::span<const std::uint8_t> reply);

@@ -1,0 +1,149 @@
+"""SIGUSR2: the daemon becomes the program that stands in its place now, and no query is lost."""
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import dns.message
+import pytest
+
+from lab import dnsclient
+from lab.daemon import BUILD, is_running
+from lab.net import wait_until
+
+PROGRAMS = ("hard", "hard-answerer", "hard-checker")
+
+
+class KeptConnection:
+    """One TCP connection, a question at a time."""
+
+    def __init__(self, server):
+        self._socket = dnsclient.tcp_socket(server)
+
+    def ask(self, name):
+        self._socket.sendall(dnsclient.frame(dnsclient.query(name).to_wire()))
+        return dns.message.from_wire(dnsclient.receive_message(self._socket))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+
+def install(folder):
+    """Copies of the programs, each put into its place whole, as package managers do."""
+    folder.mkdir(exist_ok=True)
+    for name in PROGRAMS:
+        shutil.copy2(BUILD / name, folder / f"{name}.new")
+        os.replace(folder / f"{name}.new", folder / name)
+
+
+@pytest.fixture
+def world(lab, tmp_path):
+    class World:
+        pass
+
+    world = World()
+    world.folder = tmp_path / "sbin"
+    install(world.folder)
+    world.first, world.second = lab.webs({}, {})
+    world.upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    world.daemon = lab.daemon(f"""
+        nameservers = {{ {world.upstream.spec} }}
+        name a.test {{ selection_method = failover check_frequency = 0.5
+          candidate one {{ check_address = "{world.first.url}" }}
+          candidate two {{ check_address = "{world.second.url}" }}
+        }}""", start=False)
+    daemon = world.daemon
+    log = open(daemon.log_path, "ab")
+    daemon.log_start = 0
+    daemon.process = subprocess.Popen([world.folder / "hard", daemon.config], stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log)
+    log.close()
+    daemon.wait_for_log("event=ready", timeout=6)
+    return world
+
+
+def upgrade(daemon, expect="event=upgrade_done", timeout=8):
+    before = len(daemon.log())
+    daemon.process.send_signal(signal.SIGUSR2)
+    daemon.wait_for_log(expect, timeout=timeout, since=before)
+
+
+def test_an_upgrade_under_load_loses_no_query_and_replaces_every_process(world):
+    daemon = world.daemon
+    own = dnsclient.query("a.test").to_wire()
+    other = dnsclient.query("x.test").to_wire()
+    with dnsclient.Load(daemon.server, own, interval=0.001) as a, dnsclient.Load(daemon.server, other) as b:
+        for _ in range(3):
+            before = daemon.children()
+            install(world.folder)
+            upgrade(daemon)
+            after = daemon.children()
+            assert set(after) == set(before) == {"hard-answerer", "hard-checker"}
+            assert not set(after.values()) & set(before.values())
+            assert not any(is_running(pid) for pid in before.values())
+            assert os.readlink(f"/proc/{daemon.process.pid}/exe") == str(world.folder / "hard"), "the new file"
+    assert len(a.replies) > 100 and len(b.replies) > 50
+    assert not a.lost() and not b.lost()
+    assert max(took for _, took, _ in a.replies) < 0.5
+    world.first.kill()
+    daemon.wait_for_answer("a.test", [world.second.address], 6)
+    daemon.reload()
+
+
+def test_a_connection_kept_over_an_upgrade_is_answered_on(world):
+    daemon = world.daemon
+    with KeptConnection(daemon.server) as kept:
+        assert kept.ask("a.test")
+        before = len(daemon.log())
+        daemon.process.send_signal(signal.SIGUSR2)
+        daemon.wait_for_log("event=upgraded", since=before)
+        old_answerer = daemon.children()["hard-answerer"]
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            assert dnsclient.addresses(kept.ask("a.test")) == [world.first.address]
+            assert dnsclient.addresses(kept.ask("x.test")) == ["192.0.2.1"]
+            time.sleep(0.02)
+        assert is_running(old_answerer), "it has a connection still"
+        assert "event=upgrade_done" not in daemon.log()[before:]
+    daemon.wait_for_log("event=upgrade_done", since=before)
+    assert not is_running(old_answerer)
+
+
+@pytest.mark.parametrize("program", ["hard", "hard-checker"])
+def test_a_program_that_cannot_start_does_not_become_the_daemon(world, program):
+    daemon = world.daemon
+    before = daemon.children()
+    os.rename(world.folder / program, world.folder / f"{program}.kept")
+    (world.folder / program).write_text("not a program\n")
+    if program == "hard":
+        (world.folder / program).chmod(0o755)
+    upgrade(daemon, "event=upgrade_refused")
+    assert daemon.children() == before
+    assert daemon.addresses("a.test") == [world.first.address]
+    os.replace(world.folder / f"{program}.kept", world.folder / program)
+    upgrade(daemon)
+
+
+def test_an_upgrade_asked_for_during_a_reload_waits_for_its_end(world):
+    daemon = world.daemon
+    before = len(daemon.log())
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.process.send_signal(signal.SIGUSR2)
+    daemon.wait_for_log("event=upgrade_done", timeout=8, since=before)
+    assert daemon.addresses("a.test") == [world.first.address]
+
+
+def test_sigterm_in_the_middle_of_an_upgrade_ends_everything(world):
+    daemon = world.daemon
+    with KeptConnection(daemon.server) as kept:
+        assert kept.ask("a.test")
+        before = len(daemon.log())
+        daemon.process.send_signal(signal.SIGUSR2)
+        daemon.wait_for_log("process=answerer event=.*|event=upgraded", since=before)
+        children = [*daemon.children().values()]
+        assert daemon.stop() < 1.5
+        wait_until(lambda: not any(is_running(pid) for pid in children), 2, what="the end of all")
