@@ -188,3 +188,15 @@ def test_a_log_that_nobody_reads_stops_nothing(world):
         finally:
             daemon.kill()
             daemon.wait()
+
+
+def test_an_answer_from_a_table_whose_writer_is_gone_says_so_and_is_still_given(lab, world):
+    daemon = lab.daemon("state_max_age = 1\n" + world.body)
+    checker = daemon.children()["hard-checker"]
+    ask = lambda: daemon.ask("a.test", use_edns=True)
+    assert dnsclient.error_codes(ask()) == []
+    os.kill(checker, signal.SIGSTOP)
+    wait_until(lambda: dnsclient.error_codes(ask()) == [3], 4, what="EDE 3")
+    assert dnsclient.addresses(ask()) == [world.first.address]
+    os.kill(checker, signal.SIGCONT)
+    wait_until(lambda: dnsclient.error_codes(ask()) == [], 4, what="no error any more")
