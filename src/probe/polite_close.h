@@ -21,7 +21,7 @@ class PoliteCloser {
   // The peer's time to send what it has and its own FIN; at most so many descriptors wait for that. What is over within
   // kGather is closed together, not each in a turn of the loop.
   static constexpr Duration kPatience = std::chrono::milliseconds(200);
-  static constexpr Duration kGather = std::chrono::milliseconds(50);
+  static constexpr Duration kGather = std::chrono::milliseconds(100);
   static constexpr std::size_t kMostWaiting = 256;
 
   struct Waiting {

@@ -83,6 +83,7 @@ struct Prober::Impl {
         ticker(l, [this] { tick(); }) {}
 
   void arm() {
+    if (schedule.in_flight() == 0 && lateness.is_ticking()) rest();
     const bool at_once = !handshake_queue.empty() && securing < limits.tls_handshakes;
     const Instant due = at_once ? Instant::min() : schedule.next_due();
     if (due == armed_for) return;
@@ -280,11 +281,14 @@ struct Prober::Impl {
       schedule.handshake_ended();
       arm();
     }
-    if (schedule.in_flight() == 0) {
-      slow_connections.clear();
-      return lateness.stop();
-    }
     ticker.set(Lateness::kTick);
+  }
+
+  // Nothing is under way: nobody need be woken.
+  void rest() {
+    lateness.stop();
+    ticker.cancel();
+    slow_connections.clear();
   }
 
   void tell_stretch() {
