@@ -24,6 +24,13 @@ int OneShots::wait_for_write(int socket, Token token) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : errno;
 }
 
+int OneShots::wait_again(int socket, Token token, Watch::Interest interest) {
+  epoll_event event{};
+  event.events = (interest == Watch::kRead ? EPOLLIN : EPOLLOUT) | EPOLLONESHOT;
+  event.data.u64 = token;
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket, &event) == 0 ? 0 : errno;
+}
+
 void OneShots::serve() {
   // What does not fit makes the descriptor readable again: the next turn of the loop has it.
   std::array<epoll_event, 64> events;

@@ -1,9 +1,8 @@
-// Many sockets, each waited for once: until it can be written or is broken. For short lives: one system call to begin,
-// and none to end, because a socket that is closed is forgotten by the kernel. Tokens instead of callbacks: what waited
-// may be gone when its event comes.
-// Not for: sockets that go on being watched (Watch); descriptors with a duplicate elsewhere, whose closing does not end
-// the waiting.
-// Thread: that of the loop.  Tested by: one_shots_test.cc
+// Many sockets, each waited for once: until it can be written, or read, or is broken; and then perhaps once more. For
+// short lives: one system call to begin, and none to end, because a socket that is closed is forgotten by the kernel.
+// Tokens instead of callbacks: what waited may be gone when its event comes. Not for: sockets that go on being watched
+// (Watch); descriptors with a duplicate elsewhere, whose closing does not end the waiting. Thread: that of the loop.
+// Tested by: one_shots_test.cc
 #pragma once
 
 #include <cstdint>
@@ -25,6 +24,7 @@ class OneShots {
 
   // 0, or the errno. Never calls back from inside. After its event the socket may be given to any other watcher.
   int wait_for_write(int socket, Token token);
+  int wait_again(int socket, Token token, Watch::Interest interest);  // after an event; requires: kRead or kWrite
 
  private:
   void serve();

@@ -77,6 +77,19 @@ TEST(OneShots, MoreThanOneTurnTakesAllCome) {
   EXPECT_EQ(came.size(), pairs.size());
 }
 
+TEST(OneShots, ASocketMayBeWaitedForAgainToBeRead) {
+  Loop loop;
+  std::vector<OneShots::Token> came;
+  OneShots waiting(loop, [&](OneShots::Token token) { came.push_back(token); });
+  const Pair pair;
+  EXPECT_EQ(waiting.wait_for_write(pair.ours.get(), 1), 0);
+  loop.run_once();
+  EXPECT_EQ(waiting.wait_again(pair.ours.get(), 2, Watch::kRead), 0);
+  EXPECT_EQ(send(pair.theirs.get(), "x", 1, 0), 1);
+  loop.run_once();
+  EXPECT_EQ(came, (std::vector<OneShots::Token>{1, 2}));
+}
+
 TEST(OneShots, WhatIsNoSocketIsAnError) {
   Loop loop;
   OneShots waiting(loop, [](OneShots::Token) {});

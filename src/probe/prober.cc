@@ -15,6 +15,7 @@
 #include "net/one_shots.h"
 #include "probe/http_probe.h"
 #include "probe/lateness.h"
+#include "probe/plain_http.h"
 #include "probe/polite_close.h"
 #include "probe/schedule.h"
 #include "probe/tcp_probe.h"
@@ -51,7 +52,8 @@ struct Prober::Impl {
     Instant queued_at{};
     Duration queued{};
     TcpAttempt tcp;
-    std::optional<HttpProbes::Ticket> http;
+    std::optional<PlainHttp> plain;
+    std::optional<HttpProbes::Ticket> http;  // https, and what plain_request() leaves to it
   };
   struct Entry {
     health::CheckTarget target;
@@ -77,7 +79,7 @@ struct Prober::Impl {
         schedule(m, seed),
         closer(l),
         http(l, closer),
-        connecting(l, [this](net::OneShots::Token token) { look(token); }),
+        waiting(l, [this](net::OneShots::Token token) { look(token); }),
         wake(l, [this] { serve(); }),
         deadline_timer(l, [this] { look_at_deadlines(); }),
         ticker(l, [this] { tick(); }) {}
@@ -124,7 +126,7 @@ struct Prober::Impl {
     }
     await_deadline({now + check.timeout, start.id, start.serial});
     int error = probe.tcp.start({.ip = entry.target.address, .port = check.port});
-    if (error == 0) error = connecting.wait_for_write(probe.tcp.fd(), token_of(probe));
+    if (error == 0) error = waiting.wait_for_write(probe.tcp.fd(), token_of(probe));
     if (error != 0) connected(probe, error);
   }
 
@@ -134,7 +136,9 @@ struct Prober::Impl {
 
   void look(net::OneShots::Token token) {
     Probe* const probe = find(static_cast<CheckId>(token >> 32U), static_cast<std::uint32_t>(token));
-    if (probe != nullptr && probe->phase == Probe::Phase::kConnecting) connected(*probe, probe->tcp.end());
+    if (probe == nullptr) return;
+    if (probe->phase == Probe::Phase::kConnecting) return connected(*probe, probe->tcp.end());
+    if (probe->plain) go_on(*probe);
   }
 
   void connected(Probe& probe, int error) {
@@ -162,6 +166,9 @@ struct Prober::Impl {
     if (probe.tls) {
       probe.securing = true;
       ++securing;
+    } else if (auto request = plain_request(entries.at(probe.id).target.check)) {
+      probe.plain.emplace(probe.tcp.take_socket(), std::move(*request), entries.at(probe.id).target.check);
+      return go_on(probe);
     }
     probe.http = http.begin(
         probe.tcp.take_socket(), entries.at(probe.id).target,
@@ -172,6 +179,13 @@ struct Prober::Impl {
           if (Probe* const p = find(id, serial)) finish(*p, verdict, at);
         });
     if (!probe.http) no_room(probe, "no memory");
+  }
+
+  void go_on(Probe& probe) {
+    const net::Watch::Interest next = probe.plain->go_on();
+    if (next == net::Watch::kNone) return finish(probe, probe.plain->verdict(), net::now());
+    const int error = waiting.wait_again(probe.plain->fd(), token_of(probe), next);
+    if (error != 0) no_room(probe, std::strerror(error));
   }
 
   // Also from inside libcurl: touches timers and counters only.
@@ -201,6 +215,7 @@ struct Prober::Impl {
   void timed_out(Probe& probe, Instant now) {
     std::string_view reason = "timeout connecting";
     if (probe.phase == Probe::Phase::kQueued) reason = "timeout waiting for a handshake";
+    if (probe.plain) reason = probe.plain->has_head() ? "timeout in the body" : "timeout waiting for the response";
     if (probe.http) {
       reason = http.has_head(*probe.http) ? "timeout in the body" : "timeout waiting for the response";
       if (!http.is_secured(*probe.http)) reason = "timeout in the TLS handshake";
@@ -250,6 +265,7 @@ struct Prober::Impl {
 
   // Out of everything that knows it; it ends with the caller's hold on it.
   std::unique_ptr<Probe> detach(Probe& probe) {
+    if (probe.plain) closer.close(probe.plain->take_socket());
     if (probe.http) http.give_up(*probe.http);
     if (std::exchange(probe.securing, false)) --securing;
     if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
@@ -319,7 +335,7 @@ struct Prober::Impl {
   Lateness lateness;
   PoliteCloser closer;
   HttpProbes http;
-  net::OneShots connecting;
+  net::OneShots waiting;
   std::unordered_map<CheckId, Entry> entries;
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines;  // of probes that may be gone
   std::uint32_t securing = 0;                                                      // handshakes under way
