@@ -18,7 +18,10 @@ constexpr Duration kBeatInterval = milliseconds(500);
 constexpr Duration kFlushInterval = milliseconds(500);
 constexpr Duration kAdoptInterval = milliseconds(50);
 constexpr Duration kCopyPatience = milliseconds(100);
-constexpr Duration kReadyAtLast = seconds(2);   // SEMANTICS "Answering" 5
+constexpr Duration kReadyAtLast = seconds(2);  // SEMANTICS "Answering" 5
+// What is no change of state may wait: rows that were written at every flush cost as much as the checks did.
+constexpr Duration kHistoryInterval = seconds(5);
+constexpr std::uint32_t kCountersRound = 12;    // of these: each name's counters once a minute
 constexpr std::size_t kNamesAtOnce = 2'000;     // bounds what one flush costs with very many names
 constexpr std::size_t kSamplesAtOnce = 50'000;  // beyond: the disk does not keep up, history is lost
 
@@ -59,6 +62,8 @@ int Checker::run() {
   on_flush();
   loop_.run();
   prober_.reset();  // no more observations
+  put_history();
+  look_at_counters(memory_.names.size());
   put_state(memory_.names.size());
   store_.reset();  // writes what waits
   copy_->settle(kCopyPatience);
@@ -128,7 +133,7 @@ void Checker::on_observed(health::CheckId check, const health::Observation& obse
   const WallTime wall = net::wall_now();
   const IpAddress& address = directory_->target(check).address;
   for (auto& use : directory_->uses(check)) {
-    mark_dirty(use.slot);
+    is_counting_[use.slot] = true;
     if (samples_.size() >= kSamplesAtOnce) continue;
     samples_.push_back({wall, config_->names[use.slot].host, std::move(use.candidate), address, observation.connect,
                         observation.total, observation.outcome});
@@ -137,7 +142,6 @@ void Checker::on_observed(health::CheckId check, const health::Observation& obse
 }
 
 void Checker::mark_dirty(std::uint32_t slot) {
-  if (slot >= is_dirty_.size()) is_dirty_.resize(config_->names.size());
   if (is_dirty_[slot]) return;
   is_dirty_[slot] = true;
   dirty_.push_back(slot);
@@ -219,6 +223,7 @@ void Checker::tell_events(std::vector<health::Event>& events) {
   const WallTime wall = net::wall_now();
   std::vector<store::EventRow> rows;
   for (health::Event& event : events) {
+    mark_dirty(event.slot);
     if (event.kind == health::EventKind::kState) {
       log_.info("endpoint_" + event.new_value, {{"name", event.name},
                                                 {"candidate", event.candidate},
@@ -235,26 +240,41 @@ void Checker::tell_events(std::vector<health::Event>& events) {
 }
 
 void Checker::on_flush() {
-  if (!samples_.empty()) store_->put_samples(std::exchange(samples_, {}));
+  if (const Instant now = net::now(); now >= history_due_) {
+    history_due_ = now + kHistoryInterval;
+    put_history();
+    look_at_counters(memory_.names.size() / kCountersRound + 1);
+  }
   put_state(kNamesAtOnce);
   copy_->look();
   flush_.set(kFlushInterval);
+}
+
+void Checker::put_history() {
+  if (!samples_.empty()) store_->put_samples(std::exchange(samples_, {}));
+}
+
+// Of the next so many names those that have counted something are to be written.
+void Checker::look_at_counters(std::size_t names) {
+  const auto size = static_cast<std::uint32_t>(memory_.names.size());
+  for (std::size_t i = 0; i < std::min<std::size_t>(names, size); ++i) {
+    const std::uint32_t slot = next_counted_++ % size;
+    if (is_counting_[slot] || memory_.counters->name_total(slot) != written_queries_[slot]) mark_dirty(slot);
+  }
+  if (size > 0) next_counted_ %= size;
 }
 
 // The rows of the names that something happened to, at most `limit` names: the longest waiting first.
 void Checker::put_state(std::size_t limit) {
   // While the counts of a name stand in two places (a reload is on its way) they are not written.
   if (retired_) return;
-  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
-    if (memory_.counters->name_total(slot) != written_queries_[slot]) mark_dirty(slot);
-  }
   const std::size_t count = std::min(limit, dirty_.size());
   if (count == 0) return;
   std::vector<store::NameRow> names;
   std::vector<store::EndpointRow> rows;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t slot = dirty_[i];
-    is_dirty_[slot] = false;
+    is_dirty_[slot] = is_counting_[slot] = false;
     written_queries_[slot] = memory_.counters->name_total(slot);
     names.push_back({memory_.names[slot], queries_of(slot)});
     for (auto& report : directory_->report(slot)) rows.push_back(with_dns_counters(std::move(report)));

@@ -82,7 +82,9 @@ class Checker {
   void adopt_observed_slots();
   void set_hosts();
   void say_ready_when_due();
+  void put_history();
   void put_state(std::size_t limit);
+  void look_at_counters(std::size_t names);
   void mark_dirty(std::uint32_t slot);
   store::EndpointRow with_dns_counters(health::EndpointReport report) const;
   std::uint64_t queries_of(std::uint32_t slot) const;
@@ -113,8 +115,11 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::vector<store::Sample> samples_;
-  std::deque<std::uint32_t> dirty_;  // slots with something new for the store, the oldest first
+  std::deque<std::uint32_t> dirty_;  // slots whose state is to be written, the oldest first
   std::vector<bool> is_dirty_;
+  std::vector<bool> is_counting_;   // slots with observations that are not written
+  std::uint32_t next_counted_ = 0;  // where look_at_counters() goes on
+  Instant history_due_{};
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   bool ready_ = false;
   bool reload_to_report_ = false;

@@ -320,6 +320,7 @@ void Checker::reload() {
 void Checker::forget_dirty() {
   dirty_.clear();
   is_dirty_.assign(memory_.names.size(), false);
+  is_counting_.assign(memory_.names.size(), false);
   written_queries_.assign(memory_.names.size(), 0);
 }
 

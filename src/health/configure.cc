@@ -117,7 +117,7 @@ void Directory::Impl::rebuild_endpoints(std::uint32_t slot, Instant now) {
     if (state != State::kUnknown) {
       events.push_back({EventKind::kState, name.config->host, name.config->candidates[endpoint.candidate].title,
                         endpoint.address, std::string(word(state)), std::string(word(State::kUnknown)),
-                        "address withdrawn"});
+                        "address withdrawn", slot});
     }
     book.release(endpoint.check, name.config->thresholds, slot);
   };

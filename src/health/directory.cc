@@ -129,7 +129,7 @@ bool Directory::set_drained(const std::string& name, const std::string& candidat
       state.candidates[c].drained = drained;
       const std::string words[] = {"auto", "drained"};
       impl.events.push_back({EventKind::kState, state.config->host, title, std::nullopt, words[drained ? 0 : 1],
-                             words[drained ? 1 : 0], "operator"});
+                             words[drained ? 1 : 0], "operator", slot});
       impl.touch(slot);
     }
   }

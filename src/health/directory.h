@@ -43,6 +43,7 @@ struct Event {
   std::optional<IpAddress> address;   // absent for kChoice
   std::string old_value, new_value;   // kState: words of State; kChoice: the answer's addresses, "A,B | AAAA"
   std::string reason;                 // "timeout streak=3", "first observation", "best_rtt 1.2ms", ...
+  std::uint32_t slot = 0;             // the name's
 };
 
 struct Changes {

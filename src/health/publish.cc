@@ -49,7 +49,7 @@ void Directory::Impl::rank(std::uint32_t slot, Instant now) {
   std::string choice = describe(content);
   if (choice == name.choice) return;
   events.push_back({EventKind::kChoice, name.config->host, "", std::nullopt, name.choice, choice,
-                    reason(*name.config, contenders, ranking)});
+                    reason(*name.config, contenders, ranking), slot});
   name.choice = std::move(choice);
 }
 
@@ -81,7 +81,7 @@ void Directory::Impl::state_changed(const CheckEntry& check, const config::Thres
     for (const Endpoint& endpoint : name.endpoints) {
       if (endpoint.check != &check) continue;
       events.push_back({EventKind::kState, name.config->host, name.config->candidates[endpoint.candidate].title,
-                        endpoint.address, std::string(word(before)), std::string(word(state)), reason});
+                        endpoint.address, std::string(word(before)), std::string(word(state)), reason, user.slot});
     }
   }
 }

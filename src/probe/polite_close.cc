@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <cerrno>
 #include <utility>
 
 #include "net/clock.h"
@@ -12,16 +11,12 @@ namespace har::probe {
 
 namespace {
 
-// True when the peer has closed as well, or the connection is broken: nothing is to be waited for.
-bool drain(int socket) {
+void drain(int socket) {
   // Bounded: a peer that sends without end gets its RST.
   std::array<char, 16 * 1024> thrown_away;
   for (int round = 0; round < 4; ++round) {
-    const ssize_t n = recv(socket, thrown_away.data(), thrown_away.size(), MSG_DONTWAIT);
-    if (n == 0) return true;
-    if (n < 0) return errno != EAGAIN && errno != EINTR;
+    if (recv(socket, thrown_away.data(), thrown_away.size(), MSG_DONTWAIT) <= 0) return;
   }
-  return false;
 }
 
 }  // namespace
@@ -29,13 +24,13 @@ bool drain(int socket) {
 PoliteCloser::PoliteCloser(net::Loop& loop) : timer_(loop, [this] { sweep(); }) {}
 
 void PoliteCloser::close(net::Fd socket) {
-  if (!socket || shutdown(socket.get(), SHUT_WR) != 0 || drain(socket.get())) return;
+  if (!socket || shutdown(socket.get(), SHUT_WR) != 0) return;
   if (waiting_.size() == kMostWaiting) {
     drain(waiting_.front().socket.get());
     waiting_.pop_front();
   }
   waiting_.push_back({std::move(socket), net::now() + kPatience});
-  if (!timer_.is_set()) timer_.set(kPatience);
+  if (!timer_.is_set()) timer_.set(kPatience + kGather);
 }
 
 void PoliteCloser::sweep() {
@@ -44,7 +39,7 @@ void PoliteCloser::sweep() {
     drain(waiting_.front().socket.get());
     waiting_.pop_front();
   }
-  if (!waiting_.empty()) timer_.set(waiting_.front().until - now);
+  if (!waiting_.empty()) timer_.set(waiting_.front().until - now + kGather);
 }
 
 }  // namespace har::probe

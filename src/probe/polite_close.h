@@ -18,8 +18,10 @@ class PoliteCloser {
   std::size_t waiting() const { return waiting_.size(); }
 
  private:
-  // The peer's time to send what it has and its own FIN; at most so many descriptors wait for that.
-  static constexpr Duration kPatience = std::chrono::milliseconds(250);
+  // The peer's time to send what it has and its own FIN; at most so many descriptors wait for that. What is over within
+  // kGather is closed together, not each in a turn of the loop.
+  static constexpr Duration kPatience = std::chrono::milliseconds(200);
+  static constexpr Duration kGather = std::chrono::milliseconds(100);
   static constexpr std::size_t kMostWaiting = 256;
 
   struct Waiting {

@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <optional>
+#include <queue>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/assert.h"
 #include "net/clock.h"
+#include "net/one_shots.h"
 #include "probe/http_probe.h"
 #include "probe/lateness.h"
+#include "probe/plain_http.h"
 #include "probe/polite_close.h"
 #include "probe/schedule.h"
 #include "probe/tcp_probe.h"
@@ -25,6 +29,9 @@ using health::Outcome;
 
 // So many probes start before the loop serves other events again.
 constexpr int kStartsPerTurn = 64;
+// What is due within this starts together: to be woken for each alone would cost half as much again as a TCP check
+// does.
+constexpr Duration kGather = std::chrono::milliseconds(5);
 // A connection that does not stand by then holds up other TLS checks no longer: where a whole region is silent, the
 // handshakes of the living must not wait for the dead ones' timeouts.
 constexpr Duration kHandshakeHold = std::chrono::milliseconds(250);
@@ -35,21 +42,18 @@ constexpr Duration kLogPause = std::chrono::seconds(60);
 // A probe's life: connecting -> (TLS only: queued, until a handshake is free) -> asking -> the verdict.
 struct Prober::Impl {
   struct Probe {
-    Probe(net::Loop& loop, net::Timer::Callback timeout, TcpProbe::Done connected)
-        : timer(loop, std::move(timeout)), tcp(std::move(connected)) {}
-
     CheckId id = 0;
     std::uint32_t serial = 0;
     enum class Phase : std::uint8_t { kConnecting, kQueued, kAsking } phase = Phase::kConnecting;
     bool tls = false;
     bool holds_handshake = false;  // counted by the schedule
     bool securing = false;         // in the handshake
-    Instant started{}, deadline{};
+    Instant started{};
     Instant queued_at{};
     Duration queued{};
-    net::Timer timer;
-    TcpProbe tcp;
-    std::optional<HttpProbes::Ticket> http;
+    TcpAttempt tcp;
+    std::optional<PlainHttp> plain;
+    std::optional<HttpProbes::Ticket> http;  // https, and what plain_request() leaves to it
   };
   struct Entry {
     health::CheckTarget target;
@@ -60,6 +64,12 @@ struct Prober::Impl {
     std::uint32_t serial;
     Instant started;
   };
+  struct Deadline {
+    Instant at;
+    CheckId id;
+    std::uint32_t serial;
+    bool operator>(const Deadline& other) const { return at > other.at; }
+  };
 
   Impl(net::Loop& l, const Log& g, ProbeLimits m, std::uint64_t seed, Observed o)
       : loop(l),
@@ -69,24 +79,30 @@ struct Prober::Impl {
         schedule(m, seed),
         closer(l),
         http(l, closer),
+        waiting(l, [this](net::OneShots::Token token) { look(token); }),
         wake(l, [this] { serve(); }),
+        deadline_timer(l, [this] { look_at_deadlines(); }),
         ticker(l, [this] { tick(); }) {}
 
   void arm() {
-    if (!handshake_queue.empty() && securing < limits.tls_handshakes) return wake.set(Duration::zero());
-    const Instant due = schedule.next_due();
+    if (schedule.in_flight() == 0 && lateness.is_ticking()) rest();
+    const bool at_once = !handshake_queue.empty() && securing < limits.tls_handshakes;
+    const Instant due = at_once ? Instant::min() : schedule.next_due();
+    if (due == armed_for) return;
+    armed_for = due;
     if (due == kNever) return wake.cancel();
-    wake.set(due - net::now());
+    wake.set(at_once ? Duration::zero() : due - net::now());
   }
 
   void serve() {
+    armed_for = kNever;
     while (!handshake_queue.empty() && securing < limits.tls_handshakes) {
       const Name name = handshake_queue.front();
       handshake_queue.pop_front();
-      if (Probe* const probe = find(name)) ask(*probe);
+      if (Probe* const probe = find(name.id, name.serial)) ask(*probe);
     }
     for (int i = 0; i < kStartsPerTurn; ++i) {
-      const auto start = schedule.take_due(net::now());
+      const auto start = schedule.take_due(net::now(), kGather);
       if (!start) break;
       begin(*start);
     }
@@ -96,26 +112,33 @@ struct Prober::Impl {
 
   void begin(const Schedule::Start& start) {
     Entry& entry = entries.at(start.id);
-    const Name name{start.id, start.serial, net::now()};
-    auto& probe = *entry.probes.emplace_back(std::make_unique<Probe>(
-        loop, [this, name] { timed_out(name); },
-        [this, name](int error) {
-          if (Probe* const p = find(name)) connected(*p, error);
-        }));
+    auto& probe = *entry.probes.emplace_back(std::make_unique<Probe>());
     const config::Check& check = entry.target.check;
+    const Instant now = net::now();
     probe.id = start.id;
     probe.serial = start.serial;
-    probe.started = name.started;
-    probe.deadline = name.started + check.timeout;
+    probe.started = now;
     probe.tls = probe.holds_handshake = check.method == config::CheckMethod::kHttps;
-    if (probe.tls) slow_connections.push_back(name);
+    if (probe.tls) slow_connections.push_back({start.id, start.serial, now});
     if (!lateness.is_ticking()) {
-      lateness.start(name.started);
+      lateness.start(now);
       ticker.set(Lateness::kTick);
     }
-    probe.timer.set(check.timeout);
-    const int error = probe.tcp.start(loop, {.ip = entry.target.address, .port = check.port});
+    await_deadline({now + check.timeout, start.id, start.serial});
+    int error = probe.tcp.start({.ip = entry.target.address, .port = check.port});
+    if (error == 0) error = waiting.wait_for_write(probe.tcp.fd(), token_of(probe));
     if (error != 0) connected(probe, error);
+  }
+
+  static net::OneShots::Token token_of(const Probe& probe) {
+    return static_cast<net::OneShots::Token>(probe.id) << 32U | probe.serial;
+  }
+
+  void look(net::OneShots::Token token) {
+    Probe* const probe = find(static_cast<CheckId>(token >> 32U), static_cast<std::uint32_t>(token));
+    if (probe == nullptr) return;
+    if (probe->phase == Probe::Phase::kConnecting) return connected(*probe, probe->tcp.end());
+    if (probe->plain) go_on(*probe);
   }
 
   void connected(Probe& probe, int error) {
@@ -143,17 +166,26 @@ struct Prober::Impl {
     if (probe.tls) {
       probe.securing = true;
       ++securing;
+    } else if (auto request = plain_request(entries.at(probe.id).target.check)) {
+      probe.plain.emplace(probe.tcp.take_socket(), std::move(*request), entries.at(probe.id).target.check);
+      return go_on(probe);
     }
-    const Name name{probe.id, probe.serial, probe.started};
     probe.http = http.begin(
         probe.tcp.take_socket(), entries.at(probe.id).target,
-        [this, name] {
-          if (Probe* const p = find(name)) secured(*p);
+        [this, id = probe.id, serial = probe.serial] {
+          if (Probe* const p = find(id, serial)) secured(*p);
         },
-        [this, name](const Verdict& verdict, Instant at) {
-          if (Probe* const p = find(name)) finish(*p, verdict, at);
+        [this, id = probe.id, serial = probe.serial](const Verdict& verdict, Instant at) {
+          if (Probe* const p = find(id, serial)) finish(*p, verdict, at);
         });
     if (!probe.http) no_room(probe, "no memory");
+  }
+
+  void go_on(Probe& probe) {
+    const net::Watch::Interest next = probe.plain->go_on();
+    if (next == net::Watch::kNone) return finish(probe, probe.plain->verdict(), net::now());
+    const int error = waiting.wait_again(probe.plain->fd(), token_of(probe), next);
+    if (error != 0) no_room(probe, std::strerror(error));
   }
 
   // Also from inside libcurl: touches timers and counters only.
@@ -163,19 +195,32 @@ struct Prober::Impl {
     if (probe.tls) arm();
   }
 
-  void timed_out(const Name& name) {
-    Probe* const probe = find(name);
-    if (probe == nullptr) return;
-    const Instant now = net::now();
-    // The event library reckons from the beginning of its turn and so may call early.
-    if (now < probe->deadline) return probe->timer.set(probe->deadline - now);
-    std::string_view reason = "timeout connecting";
-    if (probe->phase == Probe::Phase::kQueued) reason = "timeout waiting for a handshake";
-    if (probe->http) {
-      reason = http.has_head(*probe->http) ? "timeout in the body" : "timeout waiting for the response";
-      if (!http.is_secured(*probe->http)) reason = "timeout in the TLS handshake";
+  void await_deadline(const Deadline& next) {
+    deadlines.push(next);
+    if (deadlines.top().at == next.at) deadline_timer.set(next.at - net::now());
+  }
+
+  // Most probes are over when their time comes: they are only found to be gone.
+  void look_at_deadlines() {
+    while (!deadlines.empty()) {
+      const Deadline next = deadlines.top();
+      Probe* const probe = find(next.id, next.serial);
+      const Instant now = net::now();
+      if (probe != nullptr && next.at > now) return deadline_timer.set(next.at - now);
+      deadlines.pop();
+      if (probe != nullptr) timed_out(*probe, now);
     }
-    finish(*probe, {Outcome::kTimeout, 0, reason}, now);
+  }
+
+  void timed_out(Probe& probe, Instant now) {
+    std::string_view reason = "timeout connecting";
+    if (probe.phase == Probe::Phase::kQueued) reason = "timeout waiting for a handshake";
+    if (probe.plain) reason = probe.plain->has_head() ? "timeout in the body" : "timeout waiting for the response";
+    if (probe.http) {
+      reason = http.has_head(*probe.http) ? "timeout in the body" : "timeout waiting for the response";
+      if (!http.is_secured(*probe.http)) reason = "timeout in the TLS handshake";
+    }
+    finish(probe, {Outcome::kTimeout, 0, reason}, now);
   }
 
   void finish(Probe& probe, const Verdict& verdict, Instant at) {
@@ -220,10 +265,10 @@ struct Prober::Impl {
 
   // Out of everything that knows it; it ends with the caller's hold on it.
   std::unique_ptr<Probe> detach(Probe& probe) {
+    if (probe.plain) closer.close(probe.plain->take_socket());
     if (probe.http) http.give_up(*probe.http);
     if (std::exchange(probe.securing, false)) --securing;
     if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
-    probe.timer.cancel();
     auto& probes = entries.at(probe.id).probes;
     const auto at = std::find_if(probes.begin(), probes.end(), [&](const auto& p) { return p.get() == &probe; });
     HAR_ASSERT(at != probes.end());
@@ -232,11 +277,11 @@ struct Prober::Impl {
     return gone;
   }
 
-  Probe* find(const Name& name) {
-    const auto entry = entries.find(name.id);
+  Probe* find(CheckId id, std::uint32_t serial) {
+    const auto entry = entries.find(id);
     if (entry == entries.end()) return nullptr;
     for (const auto& probe : entry->second.probes) {
-      if (probe->serial == name.serial) return probe.get();
+      if (probe->serial == serial) return probe.get();
     }
     return nullptr;
   }
@@ -245,18 +290,21 @@ struct Prober::Impl {
     const Instant now = net::now();
     lateness.tick(now);
     while (!slow_connections.empty() && now - slow_connections.front().started >= kHandshakeHold) {
-      Probe* const probe = find(slow_connections.front());
+      Probe* const probe = find(slow_connections.front().id, slow_connections.front().serial);
       slow_connections.pop_front();
       if (probe == nullptr || probe->phase != Probe::Phase::kConnecting || !probe->holds_handshake) continue;
       probe->holds_handshake = false;
       schedule.handshake_ended();
       arm();
     }
-    if (schedule.in_flight() == 0) {
-      slow_connections.clear();
-      return lateness.stop();
-    }
     ticker.set(Lateness::kTick);
+  }
+
+  // Nothing is under way: nobody need be woken.
+  void rest() {
+    lateness.stop();
+    ticker.cancel();
+    slow_connections.clear();
   }
 
   void tell_stretch() {
@@ -287,14 +335,17 @@ struct Prober::Impl {
   Lateness lateness;
   PoliteCloser closer;
   HttpProbes http;
+  net::OneShots waiting;
   std::unordered_map<CheckId, Entry> entries;
-  std::uint32_t securing = 0;         // handshakes under way
-  std::deque<Name> handshake_queue;   // connected, waiting for one to end
+  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines;  // of probes that may be gone
+  std::uint32_t securing = 0;                                                      // handshakes under way
+  std::deque<Name> handshake_queue;                                                // connected, waiting for one to end
   std::deque<Name> slow_connections;  // TLS probes by start, until kHandshakeHold has passed
   std::uint64_t discarded = 0;
   bool told_stretched = false;
+  Instant armed_for = kNever;  // what `wake` is set to
   Instant next_stretch_line{}, next_shortage_line{};
-  net::Timer wake, ticker;
+  net::Timer wake, deadline_timer, ticker;
 };
 
 Prober::Prober(net::Loop& loop, const Log& log, ProbeLimits limits, std::uint64_t seed, Observed observed)

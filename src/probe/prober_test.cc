@@ -159,7 +159,7 @@ TEST(Prober, AnEndpointThatDiesIsAskedAsOftenAsItsPaceSays) {
   for (int i = 1; i < 4; ++i) {
     const Duration gap = bench.observed[1][static_cast<std::size_t>(i)].started -
                          bench.observed[1][static_cast<std::size_t>(i) - 1].started;
-    EXPECT_GE(gap, milliseconds(99));
+    EXPECT_GE(gap, milliseconds(94));  // what is due within 5 ms starts together
     EXPECT_LE(gap, milliseconds(180));
   }
 }

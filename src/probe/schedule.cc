@@ -125,7 +125,7 @@ void Schedule::unplace(health::CheckId id, Entry& entry) {
   entry.place = Entry::Place::kNone;
 }
 
-std::optional<Schedule::Start> Schedule::take_due(Instant now) {
+std::optional<Schedule::Start> Schedule::take_due(Instant now, Duration early) {
   review(now);
   if (in_flight_ >= limits_.in_flight) return std::nullopt;
   const bool tls_allowed = handshakes_ < limits_.tls_handshakes;
@@ -138,7 +138,7 @@ std::optional<Schedule::Start> Schedule::take_due(Instant now) {
     entry.place = Entry::Place::kTls;
   }
   const bool has_tls = tls_allowed && !tls_queue_.empty();
-  const bool has_other = !queue_.empty() && queue_.begin()->first <= now;
+  const bool has_other = !queue_.empty() && queue_.begin()->first <= now + early;
   if (!has_tls && !has_other) return std::nullopt;
   const bool take_tls = has_tls && (!has_other || *tls_queue_.begin() < *queue_.begin());
   const health::CheckId id = (take_tls ? tls_queue_ : queue_).begin()->second;

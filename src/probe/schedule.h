@@ -58,7 +58,8 @@ class Schedule {
     health::CheckId id = 0;
     std::uint32_t serial = 0;  // of this probe of this check
   };
-  std::optional<Start> take_due(Instant now);
+  // What is due within `early` counts as due.
+  std::optional<Start> take_due(Instant now, Duration early = Duration::zero());
   // When take_due() may have something; kNever when nothing will come before something else is reported here.
   Instant next_due() const;
 

@@ -42,6 +42,7 @@ std::optional<Verdict> connect_verdict(int error) {
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
+    case ENOSPC:  // epoll's limit of watched descriptors
     case EAGAIN:
       return std::nullopt;
     default:
@@ -49,36 +50,41 @@ std::optional<Verdict> connect_verdict(int error) {
   }
 }
 
-int TcpProbe::start(net::Loop& loop, const IpPort& endpoint) {
+int TcpAttempt::start(const IpPort& endpoint) {
   const net::SocketAddress address(endpoint);
   socket_ = net::Fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket_) return errno;
-  // Small questions that wait for their answer: nothing is gained by Nagle's algorithm.
-  const int on = 1;
-  setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (connect(socket_.get(), &address.generic, address.size()) != 0 && errno != EINPROGRESS) {
-    const int error = errno;
-    socket_.reset();
-    return error;
+  if (connect(socket_.get(), &address.generic, address.size()) == 0 || errno == EINPROGRESS) return 0;
+  const int error = errno;
+  socket_.reset();
+  return error;
+}
+
+int TcpAttempt::end() {
+  // The state of the connection stands beside its RTT: only where there is none the error is asked for.
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state != TCP_CLOSE &&
+      info.tcpi_state != TCP_SYN_SENT) {
+    rtt_ = std::chrono::microseconds(info.tcpi_rtt);
+    return 0;
   }
-  watch_.emplace(loop, socket_.get(), net::Watch::kWrite, [this](net::Watch::Interest) { look(); });
-  return 0;
+  int error = 0;
+  size = sizeof error;
+  if (getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error != 0) socket_.reset();
+  return error;
+}
+
+int TcpProbe::start(net::Loop& loop, const IpPort& endpoint) {
+  const int error = attempt_.start(endpoint);
+  if (error == 0) watch_.emplace(loop, attempt_.fd(), net::Watch::kWrite, [this](net::Watch::Interest) { look(); });
+  return error;
 }
 
 void TcpProbe::look() {
   watch_.reset();
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error == 0) {
-    tcp_info info{};
-    size = sizeof info;
-    if (getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
-      rtt_ = std::chrono::microseconds(info.tcpi_rtt);
-    }
-  } else {
-    socket_.reset();
-  }
+  const int error = attempt_.end();
   const Done done = std::move(done_);  // may destroy this
   done(error);
 }

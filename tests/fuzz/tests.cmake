@@ -9,10 +9,10 @@ foreach(source ${fuzz_sources})
   string(REGEX REPLACE "_fuzz$" "" name ${target})
   set(corpus ${CMAKE_CURRENT_LIST_DIR}/corpus/${name})
   add_executable(${target} ${source})
-  # The folders that it includes, of the pure ones: what parses outside bytes does no i/o.
+  # The folders that it includes: what parses outside bytes does no i/o (of probe a pure part).
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
   file(STRINGS ${source} includes REGEX "^#include \"[a-z]+/")
-  foreach(folder base dns table config answer upstream health)
+  foreach(folder base dns table config answer upstream health probe)
     if(includes MATCHES "#include \"${folder}/")
       target_link_libraries(${target} PRIVATE har_${folder})
     endif()
