@@ -9,6 +9,7 @@
 
 namespace har::config {
 
-Config check_tree(const Tree& tree, Remarks& remarks);
+// `before`: see load(); may be null.
+Config check_tree(const Tree& tree, Remarks& remarks, const Config* before);
 
 }  // namespace har::config

@@ -8,11 +8,11 @@
 
 namespace har::config {
 
-Loaded load(const std::string& path, const FileSource& files, const Environment& environment) {
+Loaded load(const std::string& path, const FileSource& files, const Environment& environment, const Config* before) {
   Remarks remarks;
   const Environment nothing = [](const std::string&) { return std::optional<std::string>(); };
   Tree tree = read_tree(path, files, environment ? environment : nothing, remarks);
-  auto config = check_tree(tree, remarks);
+  auto config = check_tree(tree, remarks, before);
   Loaded out;
   out.mistakes = remarks.mistakes(tree.paths);
   out.warnings = remarks.warnings(tree.paths);

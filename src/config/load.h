@@ -49,7 +49,10 @@ struct Loaded {
 };
 
 // Reads `path` and what it includes. Never throws on input; linear in its size; at most 64 MiB and 1,000 files.
-Loaded load(const std::string& path, const FileSource& files, const Environment& environment);
+// `before`: the configuration that runs, if any; what is the same in both is shared (SharedCheck), and nothing else
+// follows from it.
+Loaded load(const std::string& path, const FileSource& files, const Environment& environment,
+            const Config* before = nullptr);
 
 // Callables that give exactly what an earlier load() read, and nothing else.
 FileSource bundle_source(std::vector<SourceFile> files);

@@ -274,6 +274,8 @@ Store::~Store() = default;
 
 const Loaded& Store::loaded() const { return impl_->loaded; }
 
+void Store::forget_loaded() { impl_->loaded = {}; }
+
 void Store::put_events(std::vector<EventRow> events) {
   impl_->desk->put([&](Batch& batch) { batch.add_events(std::move(events)); });
 }

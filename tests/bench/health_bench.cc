@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/check_testing.h"
 #include "health/directory.h"
 
 namespace har::health {
@@ -24,7 +25,7 @@ std::shared_ptr<const config::Config> configuration(std::uint32_t names, bool sh
       config::Candidate candidate;
       candidate.title = "10." + std::to_string(number >> 16 & 255) + "." + std::to_string(number >> 8 & 255) + "." +
                         std::to_string(number & 255);
-      candidate.check.host = candidate.check.http_host = candidate.title;
+      candidate.check = config::check_of_host(candidate.title);
       name.candidates.push_back(candidate);
     }
     config->names.push_back(name);
