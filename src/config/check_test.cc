@@ -130,11 +130,11 @@ TEST(Candidate, SameChecksCompareEqualHoweverWritten) {
   const auto config =
       config_of("defaults { expect_body = ok check_host = y check_headers = \"A: b\" check_ca_file = /x }\n" +
                 in_candidate("check_address = \"tcp://X.:1\""));
-  EXPECT_EQ(config.names[0].candidates[0].check, plain);
+  EXPECT_EQ(*config.names[0].candidates[0].check, plain);
   const auto http =
       config_of("defaults { check_ca_file = /x check_tls_verify = no expect_status = { 250-299, 200-249 } }" +
                 in_candidate("check_address = \"http://x\""));
-  EXPECT_EQ(http.names[0].candidates[0].check, check_of("check_address = \"HTTP://X:80/\""));
+  EXPECT_EQ(http.names[0].candidates[0].check, SharedCheck(check_of("check_address = \"HTTP://X:80/\"")));
 }
 
 TEST(Name, IsFoldedAndMustBeOne) {

@@ -11,7 +11,7 @@ namespace har::config {
 template <class T, class V>
 SharedCheck with(const SharedCheck& check, T Check::*member, V&& value) {
   Check changed = *check;
-  changed.*member = std::forward<V>(value);
+  changed.*member = static_cast<T>(std::forward<V>(value));
   return changed;
 }
 
