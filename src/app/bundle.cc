@@ -82,8 +82,8 @@ Result<Bundle> Bundle::parse(std::string_view text) {
   return bundle;
 }
 
-config::Loaded Bundle::load() const {
-  return config::load(main_path, config::bundle_source(files), config::bundle_environment(variables));
+config::Loaded Bundle::load(const config::LoadOptions& options) const {
+  return config::load(main_path, config::bundle_source(files), config::bundle_environment(variables), options);
 }
 
 }  // namespace har::app

@@ -21,7 +21,7 @@ struct Bundle {
   static Bundle take(const std::string& main_path, config::Loaded& loaded);  // its files and variables
   std::string to_text() const;
   static Result<Bundle> parse(std::string_view text);
-  config::Loaded load() const;
+  config::Loaded load(const config::LoadOptions& options = {}) const;
 };
 
 }  // namespace har::app

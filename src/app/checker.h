@@ -60,6 +60,7 @@ class Checker {
   void commit(const net::Fd& bundle_text);
   void reload();
   void note_what_needs_a_restart(const config::Config& wanted) const;
+  config::LoadOptions load_options();
   void report_mistakes(const config::Loaded& loaded) const;
   void forget_dirty();
   std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
@@ -116,6 +117,7 @@ class Checker {
   std::deque<std::uint32_t> dirty_;  // slots with something new for the store, the oldest first
   std::vector<bool> is_dirty_;
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
+  Duration trim_delay_{};
   bool ready_ = false;
   bool reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message

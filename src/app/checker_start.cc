@@ -20,8 +20,8 @@ namespace har::app {
 namespace {
 
 constexpr const char* kBundleMemory = "har-configuration";
-constexpr Duration kTrimDelay = std::chrono::seconds(3);  // the store has had its share by then
-constexpr int kKeeperPatienceMs = 10'000;                 // at a start it waits up to 2 s for a port
+constexpr Duration kFirstTrim = std::chrono::seconds(2), kLastTrim = std::chrono::seconds(64);
+constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -100,7 +100,7 @@ std::optional<int> Checker::start() {
   set_hosts(Remember::kYes);
   store_->forget_loaded();
   apply_changes();
-  trim_.set(kTrimDelay);
+  trim_.set(trim_delay_ = kFirstTrim);
   log_.info("running",
             {{"names", config_->names.size()}, {"generation", generation_}, {"resumed", resume ? "yes" : "no"}});
   return std::nullopt;
@@ -116,16 +116,16 @@ std::optional<int> Checker::choose_configuration(const std::string& path, bool r
       log_.error("kept_configuration_lost", {{"reason", kept.error().message}});
       return 1;
     }
-    config_ = kept->load().config;
+    config_ = kept->load(load_options()).config;
     return config_ ? std::nullopt : std::optional<int>(1);
   }
-  auto loaded = load_from_disk(path);
+  auto loaded = load_from_disk(path, load_options());
   report_mistakes(loaded);
   if (!loaded.config) {
     const auto copy = last_accepted(loaded.data_file_hint, path);
     if (!copy) return 2;
     bundle = *copy;
-    loaded = bundle.load();
+    loaded = bundle.load(load_options());
     if (!loaded.config) return 2;
     log_.error("bad_configuration", {{"file", path},
                                      {"running_on", accepted_copy_path(loaded.data_file_hint)},
@@ -266,7 +266,7 @@ void Checker::commit(const net::Fd& bundle_text) {
 }
 
 void Checker::reload() {
-  auto loaded = load_from_disk(config_path_, config_.get());
+  auto loaded = load_from_disk(config_path_, load_options());
   report_mistakes(loaded);
   if (!loaded.config) {
     log_.error("reload_refused", {{"reason", "mistakes in the file"},
@@ -307,7 +307,7 @@ void Checker::reload() {
   apply_changes();
   store_->forget_others(memory_.names);
   copy_->keep(std::move(bundle));
-  trim_.set(kTrimDelay);
+  trim_.set(trim_delay_ = kFirstTrim);
   reload_to_report_ = true;  // when the answerer serves it
 }
 
@@ -320,7 +320,11 @@ void Checker::forget_dirty() {
 
 // A start and a reload hold for a moment several times what stays: the text, its tree, the configuration before. The
 // allocator keeps what was freed unless it is told.
-void Checker::give_memory_back() { malloc_trim(0); }
+void Checker::give_memory_back() {
+  malloc_trim(0);
+  trim_delay_ *= 2;  // the first round of checks and what the store is given of it leave holes, too
+  if (trim_delay_ <= kLastTrim) trim_.set(trim_delay_);
+}
 
 void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
   const auto note = [this](const char* key) { log_.warning("needs_restart", {{"key", key}}); };
@@ -328,6 +332,15 @@ void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
   if (wanted.user != user_) note("user");
   if (wanted.data_file != data_file_) note("data_file");
   if (wanted.control_socket != control_socket_) note("control_socket");
+}
+
+config::LoadOptions Checker::load_options() {
+  return {config_.get(), [this, next = net::now()]() mutable {
+            const Instant now = net::now();
+            if (now < next) return;
+            next = now + std::chrono::seconds(1);
+            beat();
+          }};
 }
 
 void Checker::report_mistakes(const config::Loaded& loaded) const {

@@ -69,9 +69,9 @@ void check_emptiness(const std::string& path, config::Loaded& loaded) {
 
 }  // namespace
 
-config::Loaded load_from_disk(const std::string& path, const config::Config* before) {
+config::Loaded load_from_disk(const std::string& path, const config::LoadOptions& options) {
   auto loaded = config::load(
-      path, [](const std::string& file) { return read_file(file, Bundle::kMaxSize / 2); }, environment, before);
+      path, [](const std::string& file) { return read_file(file, Bundle::kMaxSize / 2); }, environment, options);
   if (loaded.config) check_ca_files(path, loaded);
   if (loaded.config) check_emptiness(path, loaded);
   return loaded;

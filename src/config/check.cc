@@ -38,7 +38,8 @@ struct CandidateDraft {
 
 class Checker {
  public:
-  Checker(const Tree& tree, Remarks& remarks, const Config* before) : tree_(tree), remarks_(remarks), checks_(before) {}
+  Checker(const Tree& tree, Remarks& remarks, const LoadOptions& options)
+      : tree_(tree), remarks_(remarks), options_(options), checks_(options.before) {}
 
   Config run() {
     top_ = Draft{&config_, &nameservers_, &binds_, nullptr, nullptr, nullptr};
@@ -57,6 +58,7 @@ class Checker {
       if (item.key != key || (key != "name" && key != "defaults"))
         wrong_section(item, "outside of all sections", kAtTop);
       if (key == "name") name(item);
+      if (options_.progress) options_.progress();
     }
     finish_top();
     return std::move(config_);
@@ -384,6 +386,7 @@ class Checker {
 
   const Tree& tree_;
   Remarks& remarks_;
+  const LoadOptions& options_;
   CheckPool checks_;
   Config config_;
   std::vector<Placed<IpPort>> nameservers_;
@@ -399,8 +402,8 @@ class Checker {
 
 }  // namespace
 
-Config check_tree(const Tree& tree, Remarks& remarks, const Config* before) {
-  return Checker(tree, remarks, before).run();
+Config check_tree(const Tree& tree, Remarks& remarks, const LoadOptions& options) {
+  return Checker(tree, remarks, options).run();
 }
 
 }  // namespace har::config

@@ -9,7 +9,6 @@
 
 namespace har::config {
 
-// `before`: see load(); may be null.
-Config check_tree(const Tree& tree, Remarks& remarks, const Config* before);
+Config check_tree(const Tree& tree, Remarks& remarks, const LoadOptions& options);
 
 }  // namespace har::config

@@ -13,7 +13,7 @@ using Variables = std::vector<std::pair<std::string, std::optional<std::string>>
 
 inline Loaded load_texts(std::vector<SourceFile> files, Variables variables = {}, const Config* before = nullptr) {
   const auto first = files.front().path;
-  return load(first, bundle_source(std::move(files)), bundle_environment(std::move(variables)), before);
+  return load(first, bundle_source(std::move(files)), bundle_environment(std::move(variables)), {before, {}});
 }
 
 inline Loaded load_text(std::string text, Variables variables = {}) {
