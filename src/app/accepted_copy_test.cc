@@ -42,8 +42,8 @@ TEST_F(AcceptedCopyTest, OfManyReloadsInARowTheLastOneStays) {
 
 TEST_F(AcceptedCopyTest, ADiskThatDoesNotAnswerIsNotWaitedFor) {
   const std::string data_file = folder_ / "har.db";
-  const std::string path = accepted_copy_path(data_file);
-  // Reading the old copy hangs here as it would on a dead network disk.
+  const std::string path = accepted_copy_path(data_file) + ".new";
+  // Writing the new copy hangs here as it would on a dead network disk.
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   AcceptedCopy copy(data_file, log_);
   copy.keep(bundle(1));
@@ -51,7 +51,7 @@ TEST_F(AcceptedCopyTest, ADiskThatDoesNotAnswerIsNotWaitedFor) {
   EXPECT_FALSE(copy.settle(std::chrono::milliseconds(50)));
   // The disk comes back.
   fs::rename(path, folder_ / "fifo");
-  { const net::Fd writer(open((folder_ / "fifo").c_str(), O_WRONLY | O_CLOEXEC)); }
+  const net::Fd reader(open((folder_ / "fifo").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   EXPECT_TRUE(copy.settle(seconds(10)));
   EXPECT_EQ(last_accepted(data_file, "/etc/har/har.conf")->files.at(0).text, "# 2");
 }

@@ -36,8 +36,8 @@ bool take_text(std::string_view& text, std::size_t size, std::string& out) {
 
 }  // namespace
 
-Bundle Bundle::of(const std::string& main_path, const config::Loaded& loaded) {
-  return {main_path, loaded.files, loaded.variables};
+Bundle Bundle::take(const std::string& main_path, config::Loaded& loaded) {
+  return {main_path, std::move(loaded.files), std::move(loaded.variables)};
 }
 
 std::string Bundle::to_text() const {
@@ -82,8 +82,8 @@ Result<Bundle> Bundle::parse(std::string_view text) {
   return bundle;
 }
 
-config::Loaded Bundle::load() const {
-  return config::load(main_path, config::bundle_source(files), config::bundle_environment(variables));
+config::Loaded Bundle::load(const config::LoadOptions& options) const {
+  return config::load(main_path, config::bundle_source(files), config::bundle_environment(variables), options);
 }
 
 }  // namespace har::app

@@ -18,10 +18,10 @@ struct Bundle {
 
   static constexpr std::size_t kMaxSize = 128u << 20;
 
-  static Bundle of(const std::string& main_path, const config::Loaded& loaded);
+  static Bundle take(const std::string& main_path, config::Loaded& loaded);  // its files and variables
   std::string to_text() const;
   static Result<Bundle> parse(std::string_view text);
-  config::Loaded load() const;
+  config::Loaded load(const config::LoadOptions& options = {}) const;
 };
 
 }  // namespace har::app

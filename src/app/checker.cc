@@ -49,7 +49,8 @@ Checker::Checker(Log& log, net::Channel keeper)
       beat_timer_(loop_, [this] { on_beat(); }),
       tick_(loop_, [this] { on_tick(); }),
       flush_(loop_, [this] { on_flush(); }),
-      adopt_(loop_, [this] { adopt_observed_slots(); }) {}
+      adopt_(loop_, [this] { adopt_observed_slots(); }),
+      trim_(loop_, [this] { give_memory_back(); }) {}
 
 Checker::~Checker() = default;
 
@@ -203,7 +204,7 @@ bool Checker::may_replace_adopted(std::uint32_t slot) const {
   return std::none_of(name.candidates.begin(), name.candidates.end(), [&](const config::Candidate& candidate) {
     const auto is_its = [&](const health::EndpointReport& e) { return e.candidate == candidate.title; };
     if (std::any_of(endpoints.begin(), endpoints.end(), is_its)) return false;
-    const auto stats = resolver_->stats(candidate.check.host);
+    const auto stats = resolver_->stats(candidate.check->host);
     return stats.successes + stats.timeouts + stats.errors == 0;  // its first resolution is under way
   });
 }
@@ -277,16 +278,17 @@ void Checker::put_state(std::size_t limit) {
     is_dirty_[slot] = is_counting_[slot] = false;
     written_queries_[slot] = memory_.counters->name_total(slot);
     names.push_back({memory_.names[slot], queries_of(slot)});
-    for (auto& report : directory_->report(slot)) rows.push_back(with_dns_counters(std::move(report)));
+    for (auto& report : directory_->report(slot)) rows.push_back(with_dns_counters(slot, std::move(report)));
   }
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
   store_->put_state(std::move(names), std::move(rows), net::now(), net::wall_now());
 }
 
-store::EndpointRow Checker::with_dns_counters(health::EndpointReport report) const {
+store::EndpointRow Checker::with_dns_counters(std::uint32_t slot, health::EndpointReport report) const {
   store::EndpointRow row;
-  if (const auto host = hosts_.find({report.name, report.candidate}); host != hosts_.end()) {
-    const auto stats = resolver_->stats(host->second);
+  for (const config::Candidate& candidate : config_->names[slot].candidates) {
+    if (candidate.title != report.candidate) continue;
+    const auto stats = resolver_->stats(candidate.check->host);
     row.dns_successes = stats.successes;
     row.dns_timeouts = stats.timeouts;
     row.dns_errors = stats.errors;

@@ -49,17 +49,18 @@ class Checker {
 
   // ---- start and reload (checker_start.cc)
   std::optional<int> start();  // an exit code when it cannot
-  std::optional<int> choose_configuration(const std::string& path, bool resume, const net::Message& hello);
+  std::optional<int> choose_configuration(const std::string& path, bool resume, const net::Message& hello,
+                                          Bundle& bundle);
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
   bool resume_memory(const net::Message& hello);
   void open_store();
   void start_engines();
   void find_upstreams();
-  void remember_stored_addresses();
   void fill_table(Memory& memory);
   void commit(const net::Fd& bundle_text);
   void reload();
   void note_what_needs_a_restart(const config::Config& wanted) const;
+  config::LoadOptions load_options();
   void report_mistakes(const config::Loaded& loaded) const;
   void forget_dirty();
   std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
@@ -80,13 +81,15 @@ class Checker {
   bool may_replace_adopted(std::uint32_t slot) const;
   void tell_events(std::vector<health::Event>& events);
   void adopt_observed_slots();
-  void set_hosts();
+  enum class Remember : bool { kNo, kYes };
+  void set_hosts(Remember addresses);
+  void give_memory_back();
   void say_ready_when_due();
   void put_history();
   void put_state(std::size_t limit);
   void look_at_counters(std::size_t names);
   void mark_dirty(std::uint32_t slot);
-  store::EndpointRow with_dns_counters(health::EndpointReport report) const;
+  store::EndpointRow with_dns_counters(std::uint32_t slot, health::EndpointReport report) const;
   std::uint64_t queries_of(std::uint32_t slot) const;
   void fold_retired_counters();
 
@@ -98,7 +101,6 @@ class Checker {
   net::Loop loop_;
   std::string config_path_;
   ConfigPtr config_;  // the one that runs
-  Bundle bundle_;     // its text
   std::uint64_t generation_ = 0;
   std::uint32_t workers_ = 1;  // these four need a restart to change
   std::string user_, data_file_, control_socket_;
@@ -106,7 +108,6 @@ class Checker {
   std::optional<Memory> retired_;                        // until the answerer has left it
   std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made
   std::vector<std::uint32_t> adopted_;                   // slots as a predecessor left them, see write_slot()
-  std::map<std::pair<std::string, std::string>, std::string> hosts_;  // (name, candidate) to host, for DNS counters
   std::optional<health::Directory> directory_;
   std::optional<store::Store> store_;
   std::optional<AcceptedCopy> copy_;
@@ -121,11 +122,12 @@ class Checker {
   std::uint32_t next_counted_ = 0;  // where look_at_counters() goes on
   Instant history_due_{};
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
+  Duration trim_delay_{};
   bool ready_ = false;
   bool reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;
-  net::Timer beat_timer_, tick_, flush_, adopt_;
+  net::Timer beat_timer_, tick_, flush_, adopt_, trim_;
 };
 
 }  // namespace har::app

@@ -1,13 +1,13 @@
 // How the checker comes to life: with a configuration from the disk, with the keeper's copy after the death of a
 // predecessor, or with a new file while it runs.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/random.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <numeric>
-#include <set>
 
 #include "app/become_user.h"
 #include "app/checker.h"
@@ -20,6 +20,7 @@ namespace har::app {
 namespace {
 
 constexpr const char* kBundleMemory = "har-configuration";
+constexpr Duration kFirstTrim = std::chrono::seconds(2), kLastTrim = std::chrono::seconds(64);
 constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
 
 std::uint64_t random_seed() {
@@ -49,7 +50,8 @@ std::optional<int> Checker::start() {
   config_path_ = fields.text();
   generation_ = fields.number();
   if (!fields.ok() || (resume && hello.fds.size() != 3)) return 1;
-  if (const auto code = choose_configuration(config_path_, resume, hello)) return code;
+  Bundle bundle;
+  if (const auto code = choose_configuration(config_path_, resume, hello, bundle)) return code;
   log_.set_level(config_->log_level);
   workers_ = config_->workers;
   user_ = config_->user;
@@ -87,48 +89,49 @@ std::optional<int> Checker::start() {
     ready_ = true;
   } else {
     fill_table(memory_);
-    const auto text = net::text_to_memory(kBundleMemory, bundle_.to_text());
+    const auto text = net::text_to_memory(kBundleMemory, bundle.to_text());
     if (!text) {
       log_.error("cannot_start", {{"reason", text.error().message}});
       return 1;
     }
     commit(*text);
-    copy_->keep(bundle_);
+    copy_->keep(std::move(bundle));
   }
-  set_hosts();
-  remember_stored_addresses();
+  set_hosts(Remember::kYes);
+  store_->forget_loaded();
   apply_changes();
+  trim_.set(trim_delay_ = kFirstTrim);
   log_.info("running",
             {{"names", config_->names.size()}, {"generation", generation_}, {"resumed", resume ? "yes" : "no"}});
   return std::nullopt;
 }
 
 // An exit code when there is no configuration to run on.
-std::optional<int> Checker::choose_configuration(const std::string& path, bool resume, const net::Message& hello) {
+std::optional<int> Checker::choose_configuration(const std::string& path, bool resume, const net::Message& hello,
+                                                 Bundle& bundle) {
   if (resume) {
     const auto text = net::memory_to_text(hello.fds[0], Bundle::kMaxSize);
-    auto bundle = text ? Bundle::parse(*text) : tl::unexpected(text.error());
-    if (!bundle) {
-      log_.error("kept_configuration_lost", {{"reason", bundle.error().message}});
+    const auto kept = text ? Bundle::parse(*text) : tl::unexpected(text.error());
+    if (!kept) {
+      log_.error("kept_configuration_lost", {{"reason", kept.error().message}});
       return 1;
     }
-    bundle_ = std::move(*bundle);
-    config_ = bundle_.load().config;
+    config_ = kept->load(load_options()).config;
     return config_ ? std::nullopt : std::optional<int>(1);
   }
-  auto loaded = load_from_disk(path);
+  auto loaded = load_from_disk(path, load_options());
   report_mistakes(loaded);
   if (!loaded.config) {
     const auto copy = last_accepted(loaded.data_file_hint, path);
     if (!copy) return 2;
-    bundle_ = *copy;
-    loaded = bundle_.load();
+    bundle = *copy;
+    loaded = bundle.load(load_options());
     if (!loaded.config) return 2;
     log_.error("bad_configuration", {{"file", path},
                                      {"running_on", accepted_copy_path(loaded.data_file_hint)},
                                      {"hint", "mend the file, then reload"}});
   } else {
-    bundle_ = Bundle::of(path, loaded);
+    bundle = Bundle::take(path, loaded);
   }
   config_ = loaded.config;
   return std::nullopt;
@@ -238,25 +241,17 @@ void Checker::find_upstreams() {
   if (!upstream_source_->upstreams().empty()) upstreams_ = upstream_source_->upstreams();
 }
 
-void Checker::set_hosts() {
-  hosts_.clear();
-  for (const auto& name : config_->names) {
-    for (const auto& candidate : name.candidates) hosts_[{name.host, candidate.title}] = candidate.check.host;
-  }
+// `addresses`: those from the store, so that a family whose first question fails does not lose them.
+void Checker::set_hosts(Remember addresses) {
+  std::vector<health::Directory::Host> known = directory_->hosts();
   std::vector<probe::Resolver::Host> hosts;
-  for (auto& host : directory_->hosts()) hosts.push_back({std::move(host.host), host.frequency});
+  hosts.reserve(known.size());
+  for (const auto& host : known) hosts.push_back({host.host, host.frequency});
   resolver_->set_hosts(std::move(hosts));
-}
-
-// So that a family whose first question fails does not lose the addresses that it had.
-void Checker::remember_stored_addresses() {
-  std::map<std::string, std::set<IpAddress>> stored;
-  for (const auto& endpoint : store_->loaded().endpoints) {
-    const auto host = hosts_.find({endpoint.name, endpoint.candidate});
-    if (host == hosts_.end() || endpoint.age > config_->state_max_age) continue;
-    if (!IpAddress::parse(host->second)) stored[host->second].insert(endpoint.address);
+  if (addresses == Remember::kNo) return;
+  for (const auto& host : known) {
+    if (!host.addresses.empty()) resolver_->remember(host.host, host.addresses);
   }
-  for (const auto& [host, addresses] : stored) resolver_->remember(host, {addresses.begin(), addresses.end()});
 }
 
 void Checker::fill_table(Memory& memory) {
@@ -271,7 +266,7 @@ void Checker::commit(const net::Fd& bundle_text) {
 }
 
 void Checker::reload() {
-  auto loaded = load_from_disk(config_path_);
+  auto loaded = load_from_disk(config_path_, load_options());
   report_mistakes(loaded);
   if (!loaded.config) {
     log_.error("reload_refused", {{"reason", "mistakes in the file"},
@@ -287,7 +282,7 @@ void Checker::reload() {
     log_.error("reload_refused", {{"reason", reason}, {"running_on", "the configuration before"}});
   };
   // Everything that may fail comes first: from fold_retired_counters() on there is no way back.
-  Bundle bundle = Bundle::of(config_path_, loaded);
+  Bundle bundle = Bundle::take(config_path_, loaded);
   const auto text = net::text_to_memory(kBundleMemory, bundle.to_text());
   if (!text) return refuse(text.error().message);
   if (!prepare(*loaded.config, fresh, why_not)) {
@@ -296,7 +291,6 @@ void Checker::reload() {
   }
   fold_retired_counters();
   config_ = loaded.config;
-  bundle_ = std::move(bundle);
   log_.set_level(config_->log_level);
   directory_->configure(config_, net::now());
   beat();
@@ -308,11 +302,12 @@ void Checker::reload() {
   memory_ = std::move(fresh);
   prober_->set_limits({config_->max_probes_in_flight, config_->max_tls_handshakes});
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
-  set_hosts();
+  set_hosts(Remember::kNo);
   forget_dirty();
   apply_changes();
   store_->forget_others(memory_.names);
-  copy_->keep(bundle_);
+  copy_->keep(std::move(bundle));
+  trim_.set(trim_delay_ = kFirstTrim);
   reload_to_report_ = true;  // when the answerer serves it
 }
 
@@ -324,12 +319,29 @@ void Checker::forget_dirty() {
   written_queries_.assign(memory_.names.size(), 0);
 }
 
+// A start and a reload hold for a moment several times what stays: the text, its tree, the configuration before. The
+// allocator keeps what was freed unless it is told.
+void Checker::give_memory_back() {
+  malloc_trim(0);
+  trim_delay_ *= 2;  // the first round of checks and what the store is given of it leave holes, too
+  if (trim_delay_ <= kLastTrim) trim_.set(trim_delay_);
+}
+
 void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
   const auto note = [this](const char* key) { log_.warning("needs_restart", {{"key", key}}); };
   if (wanted.workers != workers_) note("workers");
   if (wanted.user != user_) note("user");
   if (wanted.data_file != data_file_) note("data_file");
   if (wanted.control_socket != control_socket_) note("control_socket");
+}
+
+config::LoadOptions Checker::load_options() {
+  return {config_.get(), [this, next = net::now()]() mutable {
+            const Instant now = net::now();
+            if (now < next) return;
+            next = now + std::chrono::seconds(1);
+            beat();
+          }};
 }
 
 void Checker::report_mistakes(const config::Loaded& loaded) const {

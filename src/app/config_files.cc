@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -18,12 +19,15 @@ namespace {
 tl::unexpected<Error> errno_failure() { return failure(strerrordesc_np(errno)); }
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  // Not to wait for the writer of a FIFO: it may never come, and with it neither a start nor a heartbeat.
+  const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd) return errno_failure();
   struct stat status {};
   if (fstat(fd.get(), &status) != 0) return errno_failure();
   if (S_ISDIR(status.st_mode)) return failure("Is a directory");
+  if (!S_ISREG(status.st_mode)) return failure("Is not a regular file");
   std::string text;
+  text.reserve(std::min(static_cast<std::size_t>(status.st_size), limit));
   char buffer[65536];
   for (;;) {
     const auto got = read(fd.get(), buffer, sizeof buffer);
@@ -43,7 +47,7 @@ void check_ca_files(const std::string& path, config::Loaded& loaded) {
   std::set<std::string> seen;
   for (const auto& name : loaded.config->names) {
     for (const auto& candidate : name.candidates) {
-      const std::string& file = candidate.check.ca_file;
+      const std::string& file = candidate.check->ca_file;
       if (file.empty() || !seen.insert(file).second || access(file.c_str(), R_OK) == 0) continue;
       loaded.mistakes.push_back(
           {path, candidate.line,
@@ -65,9 +69,9 @@ void check_emptiness(const std::string& path, config::Loaded& loaded) {
 
 }  // namespace
 
-config::Loaded load_from_disk(const std::string& path) {
+config::Loaded load_from_disk(const std::string& path, const config::LoadOptions& options) {
   auto loaded = config::load(
-      path, [](const std::string& file) { return read_file(file, Bundle::kMaxSize / 2); }, environment);
+      path, [](const std::string& file) { return read_file(file, Bundle::kMaxSize / 2); }, environment, options);
   if (loaded.config) check_ca_files(path, loaded);
   if (loaded.config) check_emptiness(path, loaded);
   return loaded;

@@ -1,6 +1,7 @@
 #include "app/config_files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -35,6 +36,16 @@ TEST_F(ConfigFilesTest, AMissingFileIsAMistakeWithItsName) {
   EXPECT_NE(loaded.mistakes[0].to_string().find("No such file"), std::string::npos) << loaded.mistakes[0].to_string();
 }
 
+// Opening it for reading waited for a writer, and the keeper killed the checker for its silence.
+TEST_F(ConfigFilesTest, AFifoIsNoConfigurationAndNobodyWaitsForItsWriter) {
+  const std::string fifo = folder_ / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  const auto loaded = load_from_disk(fifo);
+  EXPECT_FALSE(loaded.config);
+  ASSERT_EQ(loaded.mistakes.size(), 1U);
+  EXPECT_NE(loaded.mistakes[0].what.find("not a regular file"), std::string::npos);
+}
+
 TEST_F(ConfigFilesTest, AFolderIsNoConfiguration) { EXPECT_FALSE(load_from_disk(folder_).config); }
 
 TEST_F(ConfigFilesTest, AnEmptyFileIsAFileBeingWrittenAndNoConfiguration) {
@@ -58,10 +69,10 @@ TEST_F(ConfigFilesTest, AMissingCaFileIsAMistakeAtItsCandidate) {
 TEST_F(ConfigFilesTest, TheKeptCopyLoadsAfterTheFilesAreGone) {
   write("more.conf", kName);
   const auto path = write("har.conf", "include(\"" + (folder_ / "more.conf").string() + "\")\n");
-  const auto loaded = load_from_disk(path);
+  auto loaded = load_from_disk(path);
   ASSERT_TRUE(loaded.config) << loaded.mistakes.at(0).to_string();
   const std::string data_file = folder_ / "har.db";
-  ASSERT_TRUE(keep_accepted_copy(data_file, Bundle::of(path, loaded)));
+  ASSERT_TRUE(keep_accepted_copy(data_file, Bundle::take(path, loaded)));
   fs::remove(path);
   fs::remove(folder_ / "more.conf");
   const auto copy = last_accepted(data_file, path);
@@ -72,7 +83,8 @@ TEST_F(ConfigFilesTest, TheKeptCopyLoadsAfterTheFilesAreGone) {
 
 TEST_F(ConfigFilesTest, TheCopyOfAnotherFileDoesNotRunInItsPlace) {
   const auto path = write("har.conf", kName);
-  ASSERT_TRUE(keep_accepted_copy(folder_ / "har.db", Bundle::of(path, load_from_disk(path))));
+  auto loaded = load_from_disk(path);
+  ASSERT_TRUE(keep_accepted_copy(folder_ / "har.db", Bundle::take(path, loaded)));
   EXPECT_FALSE(last_accepted(folder_ / "har.db", folder_ / "other.conf"));
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "config/candidate_rules.h"
+#include "config/check_pool.h"
 #include "config/schema.h"
 #include "config/scope.h"
 #include "config/value.h"
@@ -37,7 +38,8 @@ struct CandidateDraft {
 
 class Checker {
  public:
-  Checker(const Tree& tree, Remarks& remarks) : tree_(tree), remarks_(remarks) {}
+  Checker(const Tree& tree, Remarks& remarks, const LoadOptions& options)
+      : tree_(tree), remarks_(remarks), options_(options), checks_(options.before) {}
 
   Config run() {
     top_ = Draft{&config_, &nameservers_, &binds_, nullptr, nullptr, nullptr};
@@ -49,12 +51,14 @@ class Checker {
         one_option(item, kAtTop, top_scope_, top_);
       }
     }
+    config_.names.reserve(tree_.items.size());  // nearly all of them are names
     for (const auto& item : tree_.items) {
       if (item.kind != Item::Kind::kSection) continue;
       const auto key = meant(item, kAtTop);
       if (item.key != key || (key != "name" && key != "defaults"))
         wrong_section(item, "outside of all sections", kAtTop);
       if (key == "name") name(item);
+      if (options_.progress) options_.progress();
     }
     finish_top();
     return std::move(config_);
@@ -193,6 +197,7 @@ class Checker {
     if (tree_.whole && !tree_.gaps) rules_of_name(section, draft, scope, candidates);
     if (remarks_.mistake_count() != mistakes) return;  // what is not whole is not kept
     draft.name.line = section.place.line;
+    draft.name.candidates.reserve(candidates.size());
     for (auto& one : candidates) draft.name.candidates.push_back(std::move(one.candidate));
     config_.names.push_back(std::move(draft.name));
   }
@@ -295,7 +300,7 @@ class Checker {
       any_http = any_http || check->method != CheckMethod::kTcp;
       remark_useless(*check, one.scope, name.selection_method, remarks_);
       slow_when_silent(*check, name.thresholds, one);
-      one.candidate.check = std::move(*check);
+      one.candidate.check = checks_.share(std::move(*check));
     }
     if (any_http) return;
     for (const auto key : http_only_keys()) {
@@ -381,6 +386,8 @@ class Checker {
 
   const Tree& tree_;
   Remarks& remarks_;
+  const LoadOptions& options_;
+  CheckPool checks_;
   Config config_;
   std::vector<Placed<IpPort>> nameservers_;
   std::vector<Placed<IpAddress>> binds_;
@@ -395,6 +402,8 @@ class Checker {
 
 }  // namespace
 
-Config check_tree(const Tree& tree, Remarks& remarks) { return Checker(tree, remarks).run(); }
+Config check_tree(const Tree& tree, Remarks& remarks, const LoadOptions& options) {
+  return Checker(tree, remarks, options).run();
+}
 
 }  // namespace har::config

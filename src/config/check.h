@@ -9,6 +9,6 @@
 
 namespace har::config {
 
-Config check_tree(const Tree& tree, Remarks& remarks);
+Config check_tree(const Tree& tree, Remarks& remarks, const LoadOptions& options);
 
 }  // namespace har::config

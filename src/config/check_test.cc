@@ -28,9 +28,9 @@ TEST(Inheritance, GoesFromDefaultsToNameToCandidate) {
       "name b.example { check_timeout = 0.25 candidate x { } }\n"
       "defaults { check_timeout = 0.75 ttl = 5 fall = 4 check_headers = { \"A: b\" } }\n");
   ASSERT_EQ(config.names.size(), 2u);
-  EXPECT_EQ(config.names[0].candidates[0].check.timeout, milliseconds(750)) << "defaults count wherever they stand";
-  EXPECT_EQ(config.names[0].candidates[1].check.timeout, milliseconds(500));
-  EXPECT_EQ(config.names[1].candidates[0].check.timeout, milliseconds(250));
+  EXPECT_EQ(config.names[0].candidates[0].check->timeout, milliseconds(750)) << "defaults count wherever they stand";
+  EXPECT_EQ(config.names[0].candidates[1].check->timeout, milliseconds(500));
+  EXPECT_EQ(config.names[1].candidates[0].check->timeout, milliseconds(250));
   EXPECT_EQ(config.names[0].ttl, 7u);
   EXPECT_EQ(config.names[1].ttl, 5u);
   EXPECT_EQ(config.names[1].thresholds.fall, 4u);
@@ -39,7 +39,7 @@ TEST(Inheritance, GoesFromDefaultsToNameToCandidate) {
 TEST(Inheritance, ListsCanBeAddedTo) {
   const auto config =
       config_of("defaults { check_headers = { \"A: b\" } }\n" + in_candidate("check_headers += { \"C: d\" }"));
-  EXPECT_EQ(config.names[0].candidates[0].check.headers, (std::vector<std::string>{"A: b", "C: d"}));
+  EXPECT_EQ(config.names[0].candidates[0].check->headers, (std::vector<std::string>{"A: b", "C: d"}));
 }
 
 TEST(CheckFrequencyChanging, IsAQuarterOfTheFrequencyThatHolds) {
@@ -47,7 +47,7 @@ TEST(CheckFrequencyChanging, IsAQuarterOfTheFrequencyThatHolds) {
   EXPECT_EQ(check_of("check_frequency = 30").frequency_changing, milliseconds(7500));
   EXPECT_EQ(check_of("check_frequency_changing = 1").frequency_changing, milliseconds(1000));
   const auto config = config_of("defaults { check_frequency_changing = 0.2 }" + in_candidate("check_frequency = 30"));
-  EXPECT_EQ(config.names[0].candidates[0].check.frequency_changing, milliseconds(200));
+  EXPECT_EQ(config.names[0].candidates[0].check->frequency_changing, milliseconds(200));
 }
 
 TEST(CheckFrequencyChanging, IsAtMostTheFrequency) {
@@ -74,19 +74,19 @@ TEST(Candidate, WithoutAddressIsCheckedAtItsTitle) {
       "check_port = 22 } }");
   const auto& candidates = config.names[0].candidates;
   EXPECT_EQ(candidates[0].title, "One.Example.");
-  EXPECT_EQ(candidates[0].check.host, "one.example");
-  EXPECT_EQ(candidates[0].check.http_host, "one.example");
-  EXPECT_EQ(candidates[0].check.port, 443);
-  EXPECT_EQ(candidates[0].check.path, "/healthz");
+  EXPECT_EQ(candidates[0].check->host, "one.example");
+  EXPECT_EQ(candidates[0].check->http_host, "one.example");
+  EXPECT_EQ(candidates[0].check->port, 443);
+  EXPECT_EQ(candidates[0].check->path, "/healthz");
   EXPECT_EQ(candidates[0].line, 2);
-  EXPECT_EQ(candidates[1].check.host, "2001:db8::1");
-  EXPECT_EQ(candidates[1].check.port, 8443);
-  EXPECT_EQ(candidates[2].check.method, CheckMethod::kTcp);
-  EXPECT_EQ(candidates[2].check.port, 22);
+  EXPECT_EQ(candidates[1].check->host, "2001:db8::1");
+  EXPECT_EQ(candidates[1].check->port, 8443);
+  EXPECT_EQ(candidates[2].check->method, CheckMethod::kTcp);
+  EXPECT_EQ(candidates[2].check->port, 22);
 }
 
 TEST(Candidate, MayBearTheConfiguredName) {
-  EXPECT_EQ(config_of("name a.example { candidate a.example { } }").names[0].candidates[0].check.host, "a.example");
+  EXPECT_EQ(config_of("name a.example { candidate a.example { } }").names[0].candidates[0].check->host, "a.example");
 }
 
 TEST(Candidate, CannotSayTheSameTwice) {
@@ -130,11 +130,11 @@ TEST(Candidate, SameChecksCompareEqualHoweverWritten) {
   const auto config =
       config_of("defaults { expect_body = ok check_host = y check_headers = \"A: b\" check_ca_file = /x }\n" +
                 in_candidate("check_address = \"tcp://X.:1\""));
-  EXPECT_EQ(config.names[0].candidates[0].check, plain);
+  EXPECT_EQ(*config.names[0].candidates[0].check, plain);
   const auto http =
       config_of("defaults { check_ca_file = /x check_tls_verify = no expect_status = { 250-299, 200-249 } }" +
                 in_candidate("check_address = \"http://x\""));
-  EXPECT_EQ(http.names[0].candidates[0].check, check_of("check_address = \"HTTP://X:80/\""));
+  EXPECT_EQ(http.names[0].candidates[0].check, SharedCheck(check_of("check_address = \"HTTP://X:80/\"")));
 }
 
 TEST(Name, IsFoldedAndMustBeOne) {

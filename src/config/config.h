@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ip.h"
@@ -32,12 +34,12 @@ struct StatusRange {
 // How endpoints of a candidate are checked. Two checks of one address that compare equal are one probe.
 struct Check {
   CheckMethod method = CheckMethod::kHttp;
-  std::string host;  // what is resolved: lower case, no trailing dot; or an IP literal without brackets
+  bool tls_verify = true;
   std::uint16_t port = 80;
+  std::string host;        // what is resolved: lower case, no trailing dot; or an IP literal without brackets
   std::string path = "/";  // with query string; http and https only
   std::string http_host;   // Host and SNI: check_host, else `host` (brackets added for a literal by the prober)
-  bool tls_verify = true;
-  std::string ca_file;               // empty: the system's bundle
+  std::string ca_file;     // empty: the system's bundle
   std::vector<std::string> headers;  // "Name: value"
   std::vector<StatusRange> expect_status = {{}};
   std::string expect_body;  // empty: no condition
@@ -48,9 +50,30 @@ struct Check {
   bool operator==(const Check&) const = default;
 };
 
+// A Check as a value of two words: the configuration, the health's book and the prober hold the same one. With tens of
+// thousands of endpoints its copies would be most of the checker's memory. Those of a loaded Config that are equal are
+// one; and load() can take them from the configuration before.
+class SharedCheck {
+ public:
+  SharedCheck() : check_(standard()) {}
+  SharedCheck(Check check) : check_(std::make_shared<const Check>(std::move(check))) {}
+  const Check& operator*() const { return *check_; }
+  const Check* operator->() const { return check_.get(); }
+  operator const Check&() const { return *check_; }
+  bool operator==(const SharedCheck& other) const { return check_ == other.check_ || *check_ == *other.check_; }
+  bool is_same_object(const SharedCheck& other) const { return check_ == other.check_; }
+
+ private:
+  static const std::shared_ptr<const Check>& standard() {
+    static const auto check = std::make_shared<const Check>();
+    return check;
+  }
+  std::shared_ptr<const Check> check_;
+};
+
 struct Candidate {
   std::string title;  // as written
-  Check check;
+  SharedCheck check;
   std::uint32_t tier = 0;
   std::uint32_t weight = 1;
   int line = 0;
@@ -87,8 +110,9 @@ struct Config {
   std::string data_file = "/var/lib/har/har.db";
   std::uint16_t dns_listen_port = 53;
   std::vector<IpAddress>
-      dns_bind_interfaces;              // empty: the default, 127.0.0.1 and ::1 (the latter where the host has it)
-  bool bind_default_v6 = false;  // dns_bind_interfaces was only added to: its ::1 is the default's, where the host has it
+      dns_bind_interfaces;  // empty: the default, 127.0.0.1 and ::1 (the latter where the host has it)
+  bool bind_default_v6 =
+      false;  // dns_bind_interfaces was only added to: its ::1 is the default's, where the host has it
   std::vector<IpPrefix> allow_clients;  // empty: the default, loopback and the addresses listened to
   std::vector<IpPort> nameservers;      // empty: those of resolv.conf
   Duration resolver_timeout = seconds(1);

@@ -8,11 +8,12 @@
 
 namespace har::config {
 
-Loaded load(const std::string& path, const FileSource& files, const Environment& environment) {
+Loaded load(const std::string& path, const FileSource& files, const Environment& environment,
+            const LoadOptions& options) {
   Remarks remarks;
   const Environment nothing = [](const std::string&) { return std::optional<std::string>(); };
-  Tree tree = read_tree(path, files, environment ? environment : nothing, remarks);
-  auto config = check_tree(tree, remarks);
+  Tree tree = read_tree(path, files, environment ? environment : nothing, remarks, options.progress);
+  auto config = check_tree(tree, remarks, options);
   Loaded out;
   out.mistakes = remarks.mistakes(tree.paths);
   out.warnings = remarks.warnings(tree.paths);

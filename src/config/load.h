@@ -48,8 +48,17 @@ struct Loaded {
   std::string data_file_hint;
 };
 
+struct LoadOptions {
+  // The configuration that runs, if any; what is the same in both is shared (SharedCheck), and nothing else follows.
+  const Config* before = nullptr;
+  // Called again and again, once a name or so: with very many of them a load takes seconds, and somebody may have to be
+  // told that it goes on.
+  std::function<void()> progress;
+};
+
 // Reads `path` and what it includes. Never throws on input; linear in its size; at most 64 MiB and 1,000 files.
-Loaded load(const std::string& path, const FileSource& files, const Environment& environment);
+Loaded load(const std::string& path, const FileSource& files, const Environment& environment,
+            const LoadOptions& options = {});
 
 // Callables that give exactly what an earlier load() read, and nothing else.
 FileSource bundle_source(std::vector<SourceFile> files);

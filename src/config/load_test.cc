@@ -52,9 +52,9 @@ TEST(Load, TakesTheOriginalsExampleAsItStands) {
   ASSERT_EQ(name.candidates.size(), 2u);
   EXPECT_EQ(name.candidates[1].title, "www1.west.example.com");
   EXPECT_EQ(name.candidates[1].line, 10);
-  EXPECT_EQ(name.candidates[1].check.host, "www1.west.example.com");
-  EXPECT_EQ(name.candidates[1].check.frequency, std::chrono::seconds(30));
-  EXPECT_EQ(name.candidates[1].check.frequency_changing, std::chrono::milliseconds(7500));
+  EXPECT_EQ(name.candidates[1].check->host, "www1.west.example.com");
+  EXPECT_EQ(name.candidates[1].check->frequency, std::chrono::seconds(30));
+  EXPECT_EQ(name.candidates[1].check->frequency_changing, std::chrono::milliseconds(7500));
 }
 
 TEST(Load, ReportsTenDifferentMistakesAtTheirLinesInOneRun) {

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <map>
-#include <tuple>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace har::config {
@@ -15,27 +13,12 @@ namespace {
 constexpr double kHosts = 1'000;
 constexpr std::size_t kShown = 20;
 
-// Equal checks share this; the few that share it without being equal are told apart by ==.
-std::size_t hash_of(const Check& check) {
-  const std::hash<std::string> text;
-  std::size_t out = text(check.host);
-  for (const auto more : {text(check.path), text(check.http_host), static_cast<std::size_t>(check.port),
-                          static_cast<std::size_t>(check.frequency.count())}) {
-    out = out * 31 + more;
-  }
-  return out;
-}
-
 std::vector<const Check*> different_checks(const Config& config) {
   std::vector<const Check*> out;
-  std::unordered_multimap<std::size_t, const Check*> seen;
+  std::unordered_set<const Check*> seen;
   for (const auto& name : config.names) {
     for (const auto& candidate : name.candidates) {
-      const auto hash = hash_of(candidate.check);
-      const auto [first, last] = seen.equal_range(hash);
-      if (std::any_of(first, last, [&](const auto& known) { return *known.second == candidate.check; })) continue;
-      seen.emplace(hash, &candidate.check);
-      out.push_back(&candidate.check);
+      if (seen.insert(&*candidate.check).second) out.push_back(&*candidate.check);
     }
   }
   return out;

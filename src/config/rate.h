@@ -8,6 +8,7 @@
 
 namespace har::config {
 
+// Both require: as load() gave it, so that equal checks are one object.
 // Checks a second of one address of every check, each probed once however many names use it.
 double checks_per_second(const Config& config);
 

@@ -13,8 +13,9 @@ namespace {
 
 class Reader {
  public:
-  Reader(const FileSource& source, const Environment& environment, Remarks& remarks)
-      : source_(source), environment_(environment), remarks_(remarks) {}
+  Reader(const FileSource& source, const Environment& environment, Remarks& remarks,
+         const std::function<void()>& progress)
+      : source_(source), environment_(environment), remarks_(remarks), progress_(progress) {}
 
   Tree read(const std::string& path) {
     auto index = open(path);
@@ -262,6 +263,7 @@ class Reader {
     item.key = std::move(key.text);
     item.place = key.place;
     item.title = std::move(title);
+    if (progress_ && sections == 0) progress_();
     statements(lexer, item.items, &item, includes, sections + 1);
     into.push_back(std::move(item));
   }
@@ -325,6 +327,7 @@ class Reader {
   const FileSource& source_;
   const Environment& environment_;
   Remarks& remarks_;
+  const std::function<void()>& progress_;
   const Expand expand_ = [this](const std::string& name, std::optional<std::string_view> fallback, const Place& place) {
     return expand(name, fallback, place);
   };
@@ -343,8 +346,9 @@ class Reader {
 
 }  // namespace
 
-Tree read_tree(const std::string& path, const FileSource& files, const Environment& environment, Remarks& remarks) {
-  return Reader(files, environment, remarks).read(path);
+Tree read_tree(const std::string& path, const FileSource& files, const Environment& environment, Remarks& remarks,
+               const std::function<void()>& progress) {
+  return Reader(files, environment, remarks, progress).read(path);
 }
 
 }  // namespace har::config

@@ -49,6 +49,8 @@ inline constexpr int kMaxSectionDepth = 16;             // the configuration its
 inline constexpr std::size_t kMaxText = 64u << 20;      // octets in all, a file counted as often as it is included
 inline constexpr std::size_t kMaxExpanded = 16u << 20;  // octets that come from variables
 
-Tree read_tree(const std::string& path, const FileSource& files, const Environment& environment, Remarks& remarks);
+// `progress`: see LoadOptions; may be empty.
+Tree read_tree(const std::string& path, const FileSource& files, const Environment& environment, Remarks& remarks,
+               const std::function<void()>& progress);
 
 }  // namespace har::config

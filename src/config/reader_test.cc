@@ -39,7 +39,7 @@ Read read(std::vector<SourceFile> files, Variables variables = {}) {
   Remarks remarks;
   Read out;
   const auto first = files.front().path;
-  out.tree = read_tree(first, bundle_source(std::move(files)), bundle_environment(std::move(variables)), remarks);
+  out.tree = read_tree(first, bundle_source(std::move(files)), bundle_environment(std::move(variables)), remarks, {});
   out.tree_text = shown(out.tree.items);
   out.mistakes = said(remarks.mistakes(out.tree.paths));
   out.warnings = said(remarks.warnings(out.tree.paths));

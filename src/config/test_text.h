@@ -11,13 +11,17 @@ namespace har::config {
 
 using Variables = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
-inline Loaded load_texts(std::vector<SourceFile> files, Variables variables = {}) {
+inline Loaded load_texts(std::vector<SourceFile> files, Variables variables = {}, const Config* before = nullptr) {
   const auto first = files.front().path;
-  return load(first, bundle_source(std::move(files)), bundle_environment(std::move(variables)));
+  return load(first, bundle_source(std::move(files)), bundle_environment(std::move(variables)), {before, {}});
 }
 
 inline Loaded load_text(std::string text, Variables variables = {}) {
   return load_texts({{"t", std::move(text)}}, std::move(variables));
+}
+
+inline Loaded load_text(std::string text, const Config* before) {
+  return load_texts({{"t", std::move(text)}}, {}, before);
 }
 
 inline std::string said(const std::vector<Mistake>& mistakes) {

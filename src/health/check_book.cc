@@ -97,7 +97,7 @@ void CheckEntry::count(const Observation& observation, Instant now) {
   }
 }
 
-CheckEntry* CheckBook::acquire(const config::Check& check, const IpAddress& address,
+CheckEntry* CheckBook::acquire(const config::SharedCheck& check, const IpAddress& address,
                                const config::Thresholds& thresholds, std::uint32_t slot, const CheckEntry* before,
                                const config::Thresholds* thresholds_before, Instant now) {
   const std::size_t key = hash_of(check, address);
@@ -111,7 +111,7 @@ CheckEntry* CheckBook::acquire(const config::Check& check, const IpAddress& addr
   // An endpoint is an address with port and protocol: what was found there by a slightly different check still says
   // much.
   const bool same_endpoint = before != nullptr && before->target.address == address &&
-                             before->target.check.method == check.method && before->target.check.port == check.port;
+                             before->target.check->method == check->method && before->target.check->port == check->port;
   const bool same = same_endpoint && same_question(before->target.check, check);
 
   if (entry == nullptr) {

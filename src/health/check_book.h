@@ -52,7 +52,7 @@ class CheckBook {
  public:
   // One more endpoint of name `slot` uses the check. `before`: the check that the same endpoint had in the
   // configuration before, if any: a new entry takes over from it what still holds.
-  CheckEntry* acquire(const config::Check& check, const IpAddress& address, const config::Thresholds& thresholds,
+  CheckEntry* acquire(const config::SharedCheck& check, const IpAddress& address, const config::Thresholds& thresholds,
                       std::uint32_t slot, const CheckEntry* before, const config::Thresholds* thresholds_before,
                       Instant now);
   void release(CheckEntry* entry, const config::Thresholds& thresholds, std::uint32_t slot);

@@ -36,18 +36,18 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
   for (std::uint32_t slot = 0; slot < names.size(); ++slot) {
     slots.emplace(config->names[slot].host, slot);
     for (const config::Candidate& candidate : config->names[slot].candidates) {
-      if (IpAddress::parse(candidate.check.host)) continue;
-      const auto [it, fresh] = hosts.try_emplace(candidate.check.host);
+      if (IpAddress::parse(candidate.check->host)) continue;
+      const auto [it, fresh] = hosts.try_emplace(candidate.check->host);
       HostState& host = it->second;
       if (fresh) {
-        if (const auto old = old_hosts.find(candidate.check.host); old != old_hosts.end()) {
+        if (const auto old = old_hosts.find(candidate.check->host); old != old_hosts.end()) {
           host = std::move(old->second);
           host.slots.clear();
         }
-        host.frequency = candidate.check.frequency;
+        host.frequency = candidate.check->frequency;
         if (!host.attempted) ++hosts_not_attempted;
       }
-      host.frequency = std::min(host.frequency, candidate.check.frequency);
+      host.frequency = std::min(host.frequency, candidate.check->frequency);
       if (host.slots.empty() || host.slots.back() != slot) host.slots.push_back(slot);
     }
   }
@@ -71,9 +71,9 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
         if (old->config->candidates[i].title == candidate.title)
           name.candidates[c].drained = old->candidates[i].drained;
       }
-      const std::optional<IpAddress> literal = IpAddress::parse(candidate.check.host);
+      const std::optional<IpAddress> literal = IpAddress::parse(candidate.check->host);
       const std::vector<IpAddress> one = literal ? std::vector{*literal} : std::vector<IpAddress>{};
-      for (const IpAddress& address : literal ? one : hosts.at(candidate.check.host).addresses) {
+      for (const IpAddress& address : literal ? one : hosts.at(candidate.check->host).addresses) {
         const Endpoint* before = old == nullptr ? nullptr : find_endpoint(*old, candidate.title, address);
         Endpoint endpoint;
         endpoint.candidate = c;
@@ -126,7 +126,7 @@ void Directory::Impl::rebuild_endpoints(std::uint32_t slot, Instant now) {
   };
   for (std::uint32_t c = 0; c < name.config->candidates.size(); ++c) {
     const config::Candidate& candidate = name.config->candidates[c];
-    const auto host = hosts.find(candidate.check.host);
+    const auto host = hosts.find(candidate.check->host);
     if (host == hosts.end()) {  // a literal: as it was
       while (next < old.size() && old[next].candidate <= c) name.endpoints.push_back(old[next++]);
       continue;

@@ -53,7 +53,7 @@ void Directory::configure(std::shared_ptr<const config::Config> config, Instant 
 std::vector<Directory::Host> Directory::hosts() const {
   std::vector<Host> hosts;
   hosts.reserve(impl_->hosts.size());
-  for (const auto& [host, state] : impl_->hosts) hosts.push_back({host, state.frequency});
+  for (const auto& [host, state] : impl_->hosts) hosts.push_back({host, state.frequency, state.addresses});
   std::sort(hosts.begin(), hosts.end(), [](const Host& a, const Host& b) { return a.host < b.host; });
   return hosts;
 }

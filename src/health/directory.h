@@ -22,32 +22,33 @@ namespace har::health {
 using CheckId = std::uint32_t;  // one probe target: a Check and an endpoint's address. Never used again for another.
 
 struct CheckTarget {
-  config::Check check;
+  config::SharedCheck check;
   IpAddress address;
 };
 
 // What the schedule must know of a check, after each change.
 struct Pace {
-  bool disagrees = false;            // the last observation disagrees with the state (of any threshold): ask at frequency_changing
-  bool refused = false;              // the last observation was a refused connection: and again after 100 ms
-  std::optional<Instant> down_since; // down for every name that uses it: the pace falls back after 60 s
-  Duration rtt{};                    // zero: not known
-  std::uint32_t fall = 3;            // at most this many in flight
+  bool disagrees =
+      false;             // the last observation disagrees with the state (of any threshold): ask at frequency_changing
+  bool refused = false;  // the last observation was a refused connection: and again after 100 ms
+  std::optional<Instant> down_since;  // down for every name that uses it: the pace falls back after 60 s
+  Duration rtt{};                     // zero: not known
+  std::uint32_t fall = 3;             // at most this many in flight
   bool operator==(const Pace&) const = default;
 };
 
 enum class EventKind : std::uint8_t { kState, kChoice };
 struct Event {
   EventKind kind = EventKind::kState;
-  std::string name, candidate;        // candidate empty for kChoice
-  std::optional<IpAddress> address;   // absent for kChoice
-  std::string old_value, new_value;   // kState: words of State; kChoice: the answer's addresses, "A,B | AAAA"
-  std::string reason;                 // "timeout streak=3", "first observation", "best_rtt 1.2ms", ...
-  std::uint32_t slot = 0;             // the name's
+  std::string name, candidate;       // candidate empty for kChoice
+  std::optional<IpAddress> address;  // absent for kChoice
+  std::string old_value, new_value;  // kState: words of State; kChoice: the answer's addresses, "A,B | AAAA"
+  std::string reason;                // "timeout streak=3", "first observation", "best_rtt 1.2ms", ...
+  std::uint32_t slot = 0;            // the name's
 };
 
 struct Changes {
-  std::vector<std::uint32_t> slots;       // names (indices into the configuration) whose content() is new
+  std::vector<std::uint32_t> slots;  // names (indices into the configuration) whose content() is new
   std::vector<Event> events;
   std::vector<CheckId> started, stopped;  // probe targets
   std::vector<CheckId> repaced;           // whose pace() is new
@@ -61,7 +62,7 @@ struct EndpointReport {
   bool drained = false, chosen = false;
   std::uint64_t successes = 0, timeouts = 0, connect_errors = 0, response_errors = 0, other_errors = 0;
   std::optional<Instant> last_check, last_success, last_failure;
-  std::string last_status;  // a word of Outcome, and the reason
+  std::string last_status;                   // a word of Outcome, and the reason
   Duration connect_time{}, response_time{};  // averages
 };
 
@@ -84,7 +85,7 @@ struct StoredEndpoint {
   State state = State::kUnknown;
   bool drained = false, chosen = false;
   Duration connect_time{}, response_time{};
-  Duration age{};                                      // since the last check
+  Duration age{};  // since the last check
   std::optional<Duration> since_success;
   std::uint64_t successes = 0, timeouts = 0, connect_errors = 0, response_errors = 0, other_errors = 0;
 };
@@ -102,11 +103,17 @@ class Directory {
   // addresses count until the first successful resolution of that candidate.
   void restore(const std::vector<StoredEndpoint>& stored, Instant now);
 
-  // The hosts that must be resolved (no literals), each once, with the longest and shortest check_frequency behind it.
-  struct Host { std::string host; Duration frequency; };
+  // The hosts that must be resolved (no literals), each once, with the shortest check_frequency behind it and the
+  // addresses that are known of it.
+  struct Host {
+    std::string host;
+    Duration frequency;
+    std::vector<IpAddress> addresses;
+  };
   std::vector<Host> hosts() const;
-  // A good answer: these addresses (both families, at most 64) replace what was known of the host. An empty list withdraws.
-  // Rules about SERVFAIL and repeated NXDOMAIN are the resolver's (probe/resolver.h); literals never come here.
+  // A good answer: these addresses (both families, at most 64) replace what was known of the host. An empty list
+  // withdraws. Rules about SERVFAIL and repeated NXDOMAIN are the resolver's (probe/resolver.h); literals never come
+  // here.
   void resolved(const std::string& host, const std::vector<IpAddress>& addresses, Instant now);
 
   void observe(CheckId check, const Observation& observation, Instant now);

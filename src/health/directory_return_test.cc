@@ -1,6 +1,7 @@
 // How an endpoint that was down comes back to its place: its RTT is what was measured since.
 #include <gtest/gtest.h>
 
+#include "config/check_testing.h"
 #include "health/content.h"
 #include "health/directory.h"
 
@@ -18,7 +19,8 @@ class ReturnTest : public testing::Test {
     name.host = "api.example";
     for (const char* host : {"192.0.2.1", "192.0.2.2"}) {
       config::Candidate candidate;
-      candidate.title = candidate.check.host = candidate.check.http_host = host;
+      candidate.title = host;
+      candidate.check = config::check_of_host(host);
       name.candidates.push_back(candidate);
     }
     config->names.push_back(name);

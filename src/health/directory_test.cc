@@ -7,12 +7,14 @@
 #include <map>
 #include <set>
 
+#include "config/check_testing.h"
 #include "health/content.h"
 #include "health/rtt.h"
 
 namespace har::health {
 namespace {
 
+using config::with;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -26,8 +28,7 @@ IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
 config::Candidate candidate(const std::string& host, std::uint32_t tier = 0) {
   config::Candidate c;
   c.title = host;
-  c.check.host = host;
-  c.check.http_host = host;
+  c.check = config::check_of_host(host);
   c.tier = tier;
   return c;
 }
@@ -174,7 +175,7 @@ TEST_F(DirectoryTest, AnEmptyAnswerWithdrawsACandidate) {
 
 TEST_F(DirectoryTest, AHostOfSeveralNamesIsResolvedOnceWithTheShortestFrequency) {
   config::Candidate slow = candidate("a.example");
-  slow.check.frequency = seconds(30);
+  slow.check = with(slow.check, &config::Check::frequency, seconds(30));
   configure({name("one.example", {slow}), name("two.example", {candidate("a.example")})});
   ASSERT_EQ(directory.hosts().size(), 1U);
   EXPECT_EQ(directory.hosts()[0].frequency, seconds(2));
@@ -221,7 +222,7 @@ TEST_F(DirectoryTest, TheSameCheckOfSeveralNamesIsOneProbe) {
 
 TEST_F(DirectoryTest, AnyDifferenceInTheCheckMakesAProbeOfItsOwn) {
   config::Candidate other = candidate("192.0.2.1");
-  other.check.path = "/health";
+  other.check = with(other.check, &config::Check::path, "/health");
   configure({name("one.example", {candidate("192.0.2.1")}), name("two.example", {other})});
   EXPECT_EQ(running.size(), 2U);
 }
@@ -551,8 +552,8 @@ TEST_F(DirectoryTest, AnotherFrequencyKeepsHealthAndMeasurements) {
   config::Name n = name("api.example", {candidate("192.0.2.1")});
   configure({n});
   probe("192.0.2.1", Outcome::kTimeout);
-  n.candidates[0].check.frequency = seconds(5);
-  n.candidates[0].check.timeout = seconds(2);
+  n.candidates[0].check = with(n.candidates[0].check, &config::Check::frequency, seconds(5));
+  n.candidates[0].check = with(n.candidates[0].check, &config::Check::timeout, seconds(2));
   configure({n});
   EXPECT_EQ(last.started.size(), 1U);  // a check of its own all the same: the schedule is its
   EXPECT_EQ(last.stopped.size(), 1U);
@@ -568,7 +569,7 @@ TEST_F(DirectoryTest, AnotherQuestionToTheSamePortShowsTheOldStateUntilItsFirstO
   configure({n});
   probe("192.0.2.1", Outcome::kTimeout);
   probe("192.0.2.2", Outcome::kOk);
-  for (config::Candidate& c : n.candidates) c.check.path = "/health";
+  for (config::Candidate& c : n.candidates) c.check = with(c.check, &config::Check::path, "/health");
   configure({n});
   EXPECT_EQ(answer(), "192.0.2.2 | -");
   EXPECT_EQ(state("192.0.2.1"), State::kDown);
@@ -582,7 +583,7 @@ TEST_F(DirectoryTest, AnotherPortIsAnotherEndpoint) {
   config::Name n = name("api.example", {candidate("192.0.2.1")});
   configure({n});
   probe("192.0.2.1", Outcome::kTimeout);
-  n.candidates[0].check.port = 8080;
+  n.candidates[0].check = with(n.candidates[0].check, &config::Check::port, 8080);
   configure({n});
   EXPECT_EQ(state("192.0.2.1"), State::kUnknown);
   EXPECT_EQ(directory.report().at(0).timeouts, 0U);
@@ -774,7 +775,7 @@ TEST_F(DirectoryTest, HoldsItsPromisesOverManyDrawnSteps) {
             candidate(kind == 0 ? "192.0.2." + std::to_string(below(4)) : "h" + std::to_string(kind) + ".example",
                       static_cast<std::uint32_t>(below(2)));
         added.title += "-" + std::to_string(c);
-        if (below(4) == 0) added.check.path = "/other";
+        if (below(4) == 0) added.check = with(added.check, &config::Check::path, "/other");
         n.candidates.push_back(added);
       }
       names.push_back(n);

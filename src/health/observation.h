@@ -1,4 +1,5 @@
-// Any evidence about an endpoint: a probe's outcome first, other sources later. A value; health takes these, not probes.
+// Any evidence about an endpoint: a probe's outcome first, other sources later. A value; health takes these, not
+// probes.
 #pragma once
 
 #include <cstdint>

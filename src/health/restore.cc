@@ -29,8 +29,8 @@ void Directory::restore(const std::vector<StoredEndpoint>& stored, Instant now) 
     }
     if (row.age > impl.config->state_max_age) continue;
     rows.push_back({&row, found->second, index});
-    const auto host = impl.hosts.find(candidate->check.host);
-    if (host != impl.hosts.end() && !host->second.resolved) addresses[candidate->check.host].push_back(row.address);
+    const auto host = impl.hosts.find(candidate->check->host);
+    if (host != impl.hosts.end() && !host->second.resolved) addresses[candidate->check->host].push_back(row.address);
   }
 
   for (auto& [host, list] : addresses) impl.set_addresses(impl.hosts.at(host), std::move(list), now);

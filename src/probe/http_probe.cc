@@ -308,8 +308,8 @@ std::optional<HttpProbes::Ticket> HttpProbes::begin(net::Fd connected, const hea
     impl_->idle.pop_back();
   }
   if (!x->easy) return std::nullopt;
-  const std::string& ca_file = target.check.ca_file.empty() ? impl_->system_ca : target.check.ca_file;
-  const bool needs_ca = target.check.method == config::CheckMethod::kHttps && target.check.tls_verify;
+  const std::string& ca_file = target.check->ca_file.empty() ? impl_->system_ca : target.check->ca_file;
+  const bool needs_ca = target.check->method == config::CheckMethod::kHttps && target.check->tls_verify;
   x->multi = &impl_->lane(needs_ca ? ca_file : impl_->system_ca);
   if (!impl_->prepare(*x, target, ca_file) || !x->multi->add(x->easy.get())) return std::nullopt;
   const Ticket ticket = x->ticket = ++impl_->last_ticket;

@@ -30,9 +30,8 @@ struct Resolver::Impl {
   struct Entry {
     Entry(Duration frequency, Instant now) : record(frequency, now) {}
     HostRecord record;
-    std::vector<std::uint8_t> name;  // wire form; empty: the host is no name
-    std::uint64_t serial = 0;        // a host that went and came again is another one
-    Instant queued = kNever;         // where it stands in queue; kNever: nowhere
+    std::uint64_t serial = 0;  // a host that went and came again is another one
+    Instant queued = kNever;   // where it stands in queue; kNever: nowhere
     ResolverStats stats;
   };
   using Entries = std::unordered_map<std::string, Entry>;
@@ -48,9 +47,9 @@ struct Resolver::Impl {
   // ---- hosts and their order
 
   void place(const std::string& host, Entry& entry) {
-    if (entry.queued != kNever) queue.erase({entry.queued, host});
+    if (entry.queued != kNever) queue.erase({entry.queued, &host});
     entry.queued = entry.record.next_event();
-    if (entry.queued != kNever) queue.emplace(entry.queued, host);
+    if (entry.queued != kNever) queue.emplace(entry.queued, &host);
   }
 
   void arm() {
@@ -68,11 +67,12 @@ struct Resolver::Impl {
       slot_used = 0;
     }
     while (!queue.empty() && queue.begin()->first <= now && in_flight < kMostInFlight && slot_used < kMostPerSlot) {
-      const std::string host = queue.begin()->second;
-      Entry& entry = entries.at(host);
+      const std::string host = *queue.begin()->second;
+      const auto at = entries.find(host);
+      Entry& entry = at->second;
       HostNews news = entry.record.look(now);
       if (news.what == HostNews::What::kNothing) news = ask(host, entry, now);
-      place(host, entry);
+      place(at->first, entry);
       tell(host, news);  // the entry may be gone then
     }
     arm();
@@ -80,11 +80,12 @@ struct Resolver::Impl {
 
   HostNews ask(const std::string& host, Entry& entry, Instant now) {
     const HostRecord::Due due = entry.record.take_due(now);
+    const auto name = dns::name_to_wire(host);
     HostNews news;
     for (const Family family : {Family::kV4, Family::kV6}) {
       if (!(family == Family::kV4 ? due.v4 : due.v6)) continue;
-      if (!entry.name.empty()) {
-        ask(host, entry, family);
+      if (name) {
+        ask(host, entry, *name, family);
       } else {
         news = entry.record.ended(family, {.kind = DnsEnding::Kind::kBad, .why = "not a host name"}, now, 0);
       }
@@ -92,10 +93,10 @@ struct Resolver::Impl {
     return news;
   }
 
-  void ask(const std::string& host, const Entry& entry, Family family) {
+  void ask(const std::string& host, const Entry& entry, const std::vector<std::uint8_t>& name, Family family) {
     ++in_flight;
     ++slot_used;
-    start(entry.name, family == Family::kV4 ? dns::kTypeA : dns::kTypeAaaa, std::nullopt,
+    start(name, family == Family::kV4 ? dns::kTypeA : dns::kTypeAaaa, std::nullopt,
           [this, host, family, serial = entry.serial](const DnsEnding& ending) {
             --in_flight;
             answered(host, serial, family, ending);
@@ -113,7 +114,7 @@ struct Resolver::Impl {
     const auto at = entries.find(host);
     if (at != entries.end() && at->second.serial == serial) {
       const HostNews news = at->second.record.ended(family, ending, net::now(), random(generator));
-      place(host, at->second);
+      place(at->first, at->second);
       tell(host, news);
     }
     arm();
@@ -158,9 +159,9 @@ struct Resolver::Impl {
   const Failed failed;
   // owned by this thread
   Entries entries;
-  std::set<std::pair<Instant, std::string>> queue;
-  bool has_upstreams = false;  // a set was given, be it empty
-  std::size_t in_flight = 0;   // questions without answer
+  std::set<std::pair<Instant, const std::string*>> queue;  // the strings are keys of `entries`
+  bool has_upstreams = false;                              // a set was given, be it empty
+  std::size_t in_flight = 0;                               // questions without answer
   Instant slot{};
   std::size_t slot_used = 0;
   std::uint64_t last_serial = 0;
@@ -200,7 +201,7 @@ void Resolver::set_hosts(std::vector<Host> hosts) {
       ++at;
       continue;
     }
-    if (at->second.queued != kNever) me.queue.erase({at->second.queued, at->first});
+    if (at->second.queued != kNever) me.queue.erase({at->second.queued, &at->first});
     at = me.entries.erase(at);
   }
   for (const auto& [host, frequency] : wanted) {
@@ -208,8 +209,7 @@ void Resolver::set_hosts(std::vector<Host> hosts) {
     at->second.record.set_frequency(frequency);
     if (!is_new) continue;
     at->second.serial = ++me.last_serial;
-    if (auto name = dns::name_to_wire(host)) at->second.name = std::move(*name);
-    me.place(host, at->second);
+    me.place(at->first, at->second);
   }
   me.arm();
   me.take_care();

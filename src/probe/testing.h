@@ -129,8 +129,15 @@ inline Server::Behaviour answers(std::string response) {
   };
 }
 
-inline health::CheckTarget target(config::CheckMethod method, std::uint16_t port, IpAddress address = loopback()) {
-  health::CheckTarget t;
+// A target whose check can still be changed.
+struct Target {
+  config::Check check;
+  IpAddress address;
+  operator health::CheckTarget() const { return {check, address}; }
+};
+
+inline Target target(config::CheckMethod method, std::uint16_t port, IpAddress address = loopback()) {
+  Target t;
   t.check.method = method;
   t.check.host = "api.example.test";
   t.check.port = port;

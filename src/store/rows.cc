@@ -78,14 +78,31 @@ void run(SQLite::Statement& statement) {
   statement.exec();
 }
 
-bool is_same(const EndpointRow& a, const EndpointRow& b) {
-  const auto values = [](const EndpointRow& row) {
-    const health::EndpointReport& r = row.report;
-    return std::tie(r.state, r.drained, r.chosen, r.successes, r.timeouts, r.connect_errors, r.response_errors,
-                    r.other_errors, r.last_check, r.last_success, r.last_failure, r.last_status, r.connect_time,
-                    r.response_time, row.dns_successes, row.dns_timeouts, row.dns_errors);
+// Of everything in a row that may change; never 0. Two different rows share one once in an age, and then a row is
+// written at its next change.
+std::uint64_t digest_of(const EndpointRow& row) {
+  std::uint64_t digest = 0xCBF29CE484222325;
+  const auto mix = [&digest](std::uint64_t value) {
+    digest = (digest ^ value) * 0x9E3779B97F4A7C15;
+    digest ^= digest >> 32;
   };
-  return values(a) == values(b);
+  const auto mix_time = [&mix](const std::optional<Instant>& time) {
+    mix(time ? static_cast<std::uint64_t>(time->time_since_epoch().count()) : 1);
+  };
+  const health::EndpointReport& r = row.report;
+  mix(static_cast<std::uint64_t>(r.state) << 2 | static_cast<std::uint64_t>(r.drained) << 1 |
+      static_cast<std::uint64_t>(r.chosen));
+  for (const std::uint64_t count : {r.successes, r.timeouts, r.connect_errors, r.response_errors, r.other_errors,
+                                    row.dns_successes, row.dns_timeouts, row.dns_errors}) {
+    mix(count);
+  }
+  mix_time(r.last_check);
+  mix_time(r.last_success);
+  mix_time(r.last_failure);
+  mix(std::hash<std::string>{}(r.last_status));
+  mix(static_cast<std::uint64_t>(r.connect_time.count()));
+  mix(static_cast<std::uint64_t>(r.response_time.count()));
+  return digest | 1;
 }
 
 }  // namespace
@@ -199,7 +216,7 @@ Rows::Rows(SQLite::Database& database)
   while (endpoints.executeStep()) {
     endpoints_.emplace(
         Key(endpoints.getColumn(0).getString(), endpoints.getColumn(1).getString(), endpoints.getColumn(2).getString()),
-        std::nullopt);
+        0);
   }
   SQLite::Statement names(database, "SELECT name FROM names");
   while (names.executeStep()) names_.emplace(names.getColumn(0).getString(), std::nullopt);
@@ -222,9 +239,8 @@ Rows::Difference Rows::difference(const Batch& batch) const {
     for (const EndpointRow& row : rows.endpoints) listed[key_of(row)] = &row;
     for (const auto& [key, row] : listed) {
       const auto known = endpoints_.find(key);
-      if (known == endpoints_.end() || !known->second || !is_same(*known->second, *row)) {
-        out.changed.emplace_back(key, row);
-      }
+      const std::uint64_t digest = digest_of(*row);
+      if (known == endpoints_.end() || known->second != digest) out.changed.push_back({key, row, digest});
     }
     for (auto i = endpoints_.lower_bound(Key(name, "", "")); i != endpoints_.end() && std::get<0>(i->first) == name;
          ++i) {
@@ -262,11 +278,11 @@ void Rows::write(const Batch& batch) {
     put_name_.bind(2, stored(queries));
     run(put_name_);
   }
-  for (const auto& [key, row] : changes.changed) write_endpoint(*row, *batch.state);
+  for (const auto& changed : changes.changed) write_endpoint(*changed.row, *batch.state);
   for (const EventRow& row : batch.events) write_event(row);
   for (const Sample& sample : batch.samples) write_sample(sample);
   transaction.commit();
-  remember(changes, batch);
+  remember(changes);
 }
 
 void Rows::write_endpoint(const EndpointRow& row, const StateRows& state) {
@@ -320,26 +336,51 @@ void Rows::write_sample(const Sample& sample) {
   run(s);
 }
 
-void Rows::remember(const Difference& difference, const Batch& batch) {
+void Rows::remember(const Difference& difference) {
   for (const std::string& name : difference.names_gone) names_.erase(name);
   for (const Key& key : difference.gone) endpoints_.erase(key);
   for (const auto& [name, queries] : difference.names) names_[name] = queries;
-  for (const auto& [key, row] : difference.changed) endpoints_[key] = *row;
-  if (batch.state) {
-    now_ = batch.state->now;
-    wall_ = batch.state->wall;
-  }
+  for (const auto& changed : difference.changed) endpoints_[changed.key] = changed.digest;
 }
 
-StateRows Rows::known() const {
-  StateRows known{{}, now_, wall_};
-  for (const auto& [name, queries] : names_) {
-    if (queries) known.names[name].queries = queries;
+StateRows Rows::read_back(Instant now, WallTime wall) {
+  StateRows rows{{}, now, wall};
+  SQLite::Statement names(database_, "SELECT name, queries FROM names");
+  while (names.executeStep()) rows.names[names.getColumn(0).getString()].queries = count(names.getColumn(1));
+  SQLite::Statement endpoints(database_,
+                              "SELECT name, candidate, address, state, admin, chosen, successes, timeouts, "
+                              "connect_errors, response_errors, other_errors, dns_successes, dns_timeouts, dns_errors, "
+                              "last_check_time, last_success_time, last_failure_time, last_check_status, connect_time, "
+                              "response_time FROM candidates");
+  const auto time = [&](int column) -> std::optional<Instant> {
+    if (endpoints.getColumn(column).isNull()) return std::nullopt;
+    return now - age_of(endpoints.getColumn(column), wall);
+  };
+  while (endpoints.executeStep()) {
+    const auto address = IpAddress::parse(endpoints.getColumn(2).getString());
+    if (!address) continue;
+    EndpointRow row;
+    health::EndpointReport& report = row.report;
+    report.name = endpoints.getColumn(0).getString();
+    report.candidate = endpoints.getColumn(1).getString();
+    report.address = *address;
+    report.state = state_of(endpoints.getColumn(3).getString());
+    report.drained = endpoints.getColumn(4).getString() == "drained";
+    report.chosen = endpoints.getColumn(5).getInt() != 0;
+    int column = 6;
+    for (auto* counter : {&report.successes, &report.timeouts, &report.connect_errors, &report.response_errors,
+                          &report.other_errors, &row.dns_successes, &row.dns_timeouts, &row.dns_errors}) {
+      *counter = count(endpoints.getColumn(column++));
+    }
+    report.last_check = time(14);
+    report.last_success = time(15);
+    report.last_failure = time(16);
+    report.last_status = endpoints.getColumn(17).getString();
+    report.connect_time = micros(endpoints.getColumn(18));
+    report.response_time = micros(endpoints.getColumn(19));
+    rows.names[report.name].endpoints.push_back(std::move(row));
   }
-  for (const auto& [key, row] : endpoints_) {
-    if (row) known.names[std::get<0>(key)].endpoints.push_back(*row);
-  }
-  return known;
+  return rows;
 }
 
 }  // namespace har::store

@@ -31,14 +31,19 @@ class Rows {
 
   // One transaction. Throws SQLite::Exception; then nothing has been written.
   void write(const Batch& batch);
-  // All that was ever written by this object and not removed again.
-  StateRows known() const;
+  // What the file says, to be written into another one; `now` and `wall` are one moment. Throws SQLite::Exception.
+  StateRows read_back(Instant now, WallTime wall);
 
  private:
   using Key = std::tuple<std::string, std::string, std::string>;  // name, candidate, address
   static Key key_of(const EndpointRow& row);
   struct Difference {
-    std::vector<std::pair<Key, const EndpointRow*>> changed;
+    struct Changed {
+      Key key;
+      const EndpointRow* row;
+      std::uint64_t digest;
+    };
+    std::vector<Changed> changed;
     std::vector<Key> gone;
     std::vector<std::pair<std::string, std::uint64_t>> names;
     std::vector<std::string> names_gone;
@@ -48,15 +53,14 @@ class Rows {
   void write_endpoint(const EndpointRow& row, const StateRows& state);
   void write_event(const EventRow& row);
   void write_sample(const Sample& sample);
-  void remember(const Difference& difference, const Batch& batch);
+  void remember(const Difference& difference);
 
   SQLite::Database& database_;
   SQLite::Statement put_name_, put_endpoint_, put_event_, put_sample_, delete_name_, delete_endpoint_;
-  // What the file says, as far as we wrote it; the value is empty for rows that were there when it was opened.
-  std::map<Key, std::optional<EndpointRow>> endpoints_;
+  // A digest of what we last wrote of each row; 0 for those that were there when the file was opened. Not the rows
+  // themselves: with many endpoints they were as much memory as all that is known of their health.
+  std::map<Key, std::uint64_t> endpoints_;
   std::unordered_map<std::string, std::optional<std::uint64_t>> names_;
-  Instant now_{};  // of the last batch with a state, as its `wall`
-  WallTime wall_{};
 };
 
 }  // namespace har::store

@@ -42,6 +42,10 @@ Attempt<void> Session::write(const Batch& batch) {
   return written;
 }
 
+Attempt<StateRows> Session::read_back(WallTime wall) {
+  return attempt(fmt::format("read {}", file_), [&] { return rows_.read_back(net::now(), wall); });
+}
+
 Attempt<void> Session::check(Duration at_most) {
   connection_.halt_at(net::now() + at_most);
   const auto verdict = attempt(fmt::format("check {}", file_),

@@ -22,8 +22,8 @@ class Session {
   Attempt<Loaded> load(WallTime wall);
   Attempt<History> read_history(const HistoryQuery& query);
   Attempt<void> write(const Batch& batch);
-  // All that was written in this session.
-  StateRows known() const { return rows_.known(); }
+  // What the file says, also when it has been deleted meanwhile: it is still open.
+  Attempt<StateRows> read_back(WallTime wall);
   Attempt<bool> thin(WallTime now) { return thinning_.step(connection_, now); }
   // Reads the whole file and looks for damage; a file that takes longer than `at_most` counts as whole.
   Attempt<void> check(Duration at_most);

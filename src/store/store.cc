@@ -171,9 +171,11 @@ class Worker {
   // What has been written is to be written again: the next file may be a new one.
   void close() {
     if (!session_) return;
-    Batch known;
-    known.state = session_->known();
-    desk_->put_back(std::move(known));
+    if (auto known = session_->read_back(net::wall_now()); known && !known->names.empty()) {
+      Batch again;
+      again.state = std::move(*known);
+      desk_->put_back(std::move(again));
+    }
     session_->remove_orphaned_log();
     session_.reset();
   }
@@ -273,6 +275,8 @@ Store::Store(std::string file, const Log& log, Duration patience)
 Store::~Store() = default;
 
 const Loaded& Store::loaded() const { return impl_->loaded; }
+
+void Store::forget_loaded() { impl_->loaded = {}; }
 
 void Store::put_events(std::vector<EventRow> events) {
   impl_->desk->put([&](Batch& batch) { batch.add_events(std::move(events)); });

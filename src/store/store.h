@@ -66,6 +66,7 @@ class Store {
   ~Store();  // writes what waits, for at most 300 ms
 
   const Loaded& loaded() const;  // what the file said at start, ages counted from the wall clock
+  void forget_loaded();          // it is not asked for any more
 
   // All return at once; batched into one transaction, state changes on disk within 1 s. `now` and `wall` are one
   // moment: rows' Instants are turned into wall time with it. Bounded memory: when the disk does not keep up, samples

@@ -139,7 +139,7 @@ TEST(Schema, WrittenDefaultsAreTheDefaultsOfConfig) {
   ASSERT_EQ(name.candidates.size(), 1u);
   Check check;
   check.host = check.http_host = "a.example.com";
-  EXPECT_EQ(name.candidates[0].check, check);
+  EXPECT_EQ(*name.candidates[0].check, check);
   EXPECT_EQ(name.candidates[0].tier, Candidate().tier);
   EXPECT_EQ(name.candidates[0].weight, Candidate().weight);
 }

@@ -179,7 +179,7 @@ std::string ours(const std::string& text, const std::map<std::string, std::strin
     return std::nullopt;
   };
   Remarks remarks;
-  const auto tree = read_tree("t", files, environment, remarks);
+  const auto tree = read_tree("t", files, environment, remarks, {});
   std::string out;
   bool known = true;
   show(tree.items, out, known);
