@@ -69,8 +69,8 @@ struct TcpFront::Impl {
         idle_timer(loop_in, [this] { expire(); }),
         resume_timer(loop_in, [this] { resume(); }),
         accept_timer(loop_in, [this] { rest_listeners(false); }),
-        read_buffer(kReadRoom),
-        gathered(kGatherRoom) {}
+        read_buffer(std::make_unique_for_overwrite<std::uint8_t[]>(kReadRoom)),
+        gathered(std::make_unique_for_overwrite<std::uint8_t[]>(kGatherRoom)) {}
 
   // accepting
   void accept_some(int listener, int most);
@@ -116,8 +116,9 @@ struct TcpFront::Impl {
   net::Timer idle_timer;
   net::Timer resume_timer;
   net::Timer accept_timer;
-  std::vector<std::uint8_t> read_buffer;
-  std::vector<std::uint8_t> gathered;  // immediate replies of `current`
+  // Not touched before they are used: a daemon without TCP clients has no memory in them.
+  std::unique_ptr<std::uint8_t[]> read_buffer;
+  std::unique_ptr<std::uint8_t[]> gathered;  // immediate replies of `current`
   std::size_t gathered_size = 0;
   TcpConnection* current = nullptr;  // whose messages are being handled: not destroyed meanwhile
   bool current_closed = false;
@@ -199,7 +200,7 @@ void TcpFront::Impl::on_ready(std::uint32_t place, std::uint32_t serial, net::Wa
 }
 
 void TcpFront::Impl::read(TcpConnection& connection) {
-  const ssize_t got = recv(connection.fd.get(), read_buffer.data(), read_buffer.size(), MSG_DONTWAIT);
+  const ssize_t got = recv(connection.fd.get(), read_buffer.get(), kReadRoom, MSG_DONTWAIT);
   if (got < 0) {
     if (errno != EAGAIN && errno != EINTR) close(connection);
     return;
@@ -212,7 +213,7 @@ void TcpFront::Impl::read(TcpConnection& connection) {
     connection.read_closed = true;
     return settle(connection);
   }
-  handle(connection, std::span(read_buffer).first(static_cast<std::size_t>(got)));
+  handle(connection, std::span(read_buffer.get(), static_cast<std::size_t>(got)));
 }
 
 // Handles the whole messages in what is kept and in `fresh`, and keeps the rest.
@@ -256,7 +257,7 @@ std::size_t TcpFront::Impl::handle_messages(TcpConnection& connection, std::span
 
 void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::uint8_t> message) {
   if (kGatherRoom - gathered_size < kLengthOctets + kReplyRoom) send_gathered(connection);
-  std::uint8_t* start = gathered.data() + gathered_size;
+  std::uint8_t* start = gathered.get() + gathered_size;
   net::Asker asker;
   asker.kind = net::Asker::Kind::kTcp;
   asker.connection = connection.place;
@@ -268,10 +269,10 @@ void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::
   end_query(connection, true);
   if (answer.outcome == Outcome::kDrop) return;
   HAR_ASSERT(answer.size <= kReplyRoom);
-  if (gathered_size != static_cast<std::size_t>(start - gathered.data())) {
+  if (gathered_size != static_cast<std::size_t>(start - gathered.get())) {
     // A send() from inside the call has emptied what was gathered.
-    std::memmove(gathered.data() + gathered_size + kLengthOctets, start + kLengthOctets, answer.size);
-    start = gathered.data() + gathered_size;
+    std::memmove(gathered.get() + gathered_size + kLengthOctets, start + kLengthOctets, answer.size);
+    start = gathered.get() + gathered_size;
   }
   start[0] = static_cast<std::uint8_t>(answer.size >> 8);
   start[1] = static_cast<std::uint8_t>(answer.size);
@@ -280,7 +281,7 @@ void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::
 
 void TcpFront::Impl::send_gathered(TcpConnection& connection) {
   if (gathered_size == 0) return;
-  iovec part{.iov_base = gathered.data(), .iov_len = gathered_size};
+  iovec part{.iov_base = gathered.get(), .iov_len = gathered_size};
   gathered_size = 0;
   if (!current_closed && !connection.write(std::span(&part, 1))) close(connection);
 }
