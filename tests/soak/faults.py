@@ -49,7 +49,8 @@ class Stage:
         return bool(self.addresses(self.world.witness(self.world.webs[0])))
 
     def names_with(self, web):
-        return [name for name in self.world.plain_names() if web.address in (self.addresses(name) or [])]
+        """Those that have it in their answer, or no answer."""
+        return [name for name in self.world.plain_names() if web.address in (self.addresses(name) or [web.address])]
 
     def look_after_returning(self):
         for web, (since, limit) in list(self.returning.items()):
@@ -153,10 +154,7 @@ class Stage:
 
 
 def leaves_the_answers(s, web, bound, since, what):
-    name = s.world.witness(web)
-    s.until(what, bound, lambda: (s.addresses(name) or [web.address])[0] != web.address, since)
-    for other in s.names_with(web):
-        s.violations.add(f"{other} still has {web.title} when {name} has left it")
+    s.until(what, bound, lambda: not s.names_with(web), since)
 
 
 # ---- web servers
@@ -198,7 +196,7 @@ def web_killed_while_the_checker_dies(s):
     s.kill("hard-checker")
     # The old checker may have seen it and not have written it down: its successor may use it once more, for a moment.
     s.wait(0.3)
-    s.until("killed beside the checker: out of the answers", KILLED + LIVES_AGAIN, lambda: not s.names_with(web), since)
+    leaves_the_answers(s, web, KILLED + LIVES_AGAIN, since, "killed beside the checker: out of the answers")
     web.rack.start_web(web)
     s.comes_back([web])
 
@@ -409,8 +407,7 @@ def cable_cut(s):
         s.until_forwarding_is_fast(f"cable cut, {end} end: forwarding fast", UPSTREAM_DEAD, since)
         if s.dice.random() < 0.5:
             for web in rack.webs:
-                s.until("cable cut: out of the answers", FROZEN,
-                        lambda: (s.addresses(s.world.witness(web)) or [web.address])[0] != web.address, since)
+                leaves_the_answers(s, web, FROZEN, since, "cable cut: out of the answers")
     finally:
         rack.plug_in(end)
     s.comes_back(rack.webs)
