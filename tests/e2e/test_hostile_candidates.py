@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab.daemon import SANITIZED
-from lab.net import free_port, loopback, wait_until
+from lab.net import free_port, loopback
 from lab.pki import Authority
 
 FREQUENCY = 0.5

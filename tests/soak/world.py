@@ -16,7 +16,7 @@ from lab.web import WebServer, start_all
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 FORWARDED_NAMES = 50_000  # as load.cc has it
-DISK = "24m"
+DISK = "96m"  # the history of an hour has room, and is soon filled up
 WEBS_OF_A_RACK = 4
 
 
