@@ -12,7 +12,7 @@ std::size_t hash_of(const config::Check& check, const IpAddress& address) {
   const auto mix = [](std::size_t a, std::size_t b) { return (a ^ b) * 0x9E3779B97F4A7C15ULL; };
   std::size_t h = std::hash<IpAddress>{}(address);
   h = mix(h, std::hash<std::string>{}(check.host));
-  h = mix(h, std::hash<std::string>{}(check.path));
+  h = mix(h, std::hash<std::string>{}(check.http->path));
   return mix(h, (static_cast<std::size_t>(check.port) << 2) | static_cast<std::size_t>(check.method));
 }
 
