@@ -246,6 +246,7 @@ void Checker::on_flush() {
     put_history();
     look_at_counters(memory_.names.size() / kCountersRound + 1);
   }
+  if (samples_.size() > kSamplesAtOnce / 5) put_history();
   put_state(kNamesAtOnce);
   copy_->look();
   flush_.set(kFlushInterval);
