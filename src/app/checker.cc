@@ -306,7 +306,8 @@ std::uint64_t Checker::queries_of(std::uint32_t slot) const {
 void Checker::fold_retired_counters() {
   if (!retired_) return;
   for (std::uint32_t slot = 0; slot < retired_->names.size(); ++slot) {
-    queries_before_[retired_->names[slot]] += retired_->counters->name_total(slot);
+    const std::uint64_t total = retired_->counters->name_total(slot);
+    if (total > 0) queries_before_[retired_->names[slot]] += total;
   }
   retired_.reset();
 }

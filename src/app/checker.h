@@ -106,7 +106,7 @@ class Checker {
   std::string user_, data_file_, control_socket_;
   Memory memory_;
   std::optional<Memory> retired_;                        // until the answerer has left it
-  std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made
+  std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made; not the zeros
   std::vector<std::uint32_t> adopted_;                   // slots as a predecessor left them, see write_slot()
   std::optional<health::Directory> directory_;
   std::optional<store::Store> store_;

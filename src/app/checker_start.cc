@@ -202,11 +202,14 @@ bool Checker::resume_memory(const net::Message& hello) {
 
 void Checker::open_store() {
   store_.emplace(data_file_, log_);
-  for (const auto& row : store_->loaded().names) queries_before_[row.name] = row.queries;
+  for (const auto& row : store_->loaded().names) {
+    if (row.queries > 0) queries_before_[row.name] = row.queries;
+  }
   // After the death of a predecessor the stored counts already hold what stands in the counters' memory.
   for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
-    auto& before = queries_before_[memory_.names[slot]];
-    before -= std::min(before, memory_.counters->name_total(slot));
+    const auto before = queries_before_.find(memory_.names[slot]);
+    if (before == queries_before_.end()) continue;
+    before->second -= std::min(before->second, memory_.counters->name_total(slot));
   }
   store_->forget_others(memory_.names);
   forget_dirty();
