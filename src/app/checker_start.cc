@@ -9,8 +9,8 @@
 #include <numeric>
 #include <set>
 
-#include "app/become_user.h"
 #include "app/checker.h"
+#include "app/checker_rights.h"
 #include "app/config_files.h"
 #include "app/table_plan.h"
 #include "net/clock.h"
@@ -65,8 +65,8 @@ std::optional<int> Checker::start() {
       return 1;
     }
   }
-  if (const auto became = become_user(user_); !became) {
-    log_.error("cannot_start", {{"reason", became.error().message}});
+  if (const auto dropped = drop_rights(); !dropped) {
+    log_.error("cannot_start", {{"reason", dropped.error().message}});
     return 1;
   }
   open_store();
@@ -195,6 +195,23 @@ bool Checker::resume_memory(const net::Message& hello) {
   memory_.names = host_names(*config_);
   memory_.counters.emplace(memory_.counters_memory.bytes(), workers_, static_cast<std::uint32_t>(memory_.names.size()));
   return true;
+}
+
+// Before the first thread of ours, and before anything that comes from outside but the configuration.
+Result<void> Checker::drop_rights() {
+  std::set<std::string> files;
+  for (const auto& file : bundle_.files) files.insert(file.path);
+  for (const auto& name : config_->names) {
+    for (const auto& candidate : name.candidates) {
+      if (!candidate.check.ca_file.empty()) files.insert(candidate.check.ca_file);
+    }
+  }
+  const Rights rights(log_);
+  if (auto dropped = drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights); !dropped) {
+    return dropped;
+  }
+  checker_filter().load(rights);
+  return {};
 }
 
 void Checker::open_store() {

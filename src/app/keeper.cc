@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "app/child.h"
+#include "app/keeper_rights.h"
 #include "app/listen_set.h"
 #include "app/messages.h"
 #include "app/service_manager.h"
@@ -81,6 +82,7 @@ class Keeper {
   std::optional<int> exit_code_;
   int early_crashes_ = 0;
   bool ready_ = false;
+  bool rights_dropped_ = false;
   bool reload_owed_ = false;  // asked for while there was no checker
 };
 
@@ -305,6 +307,9 @@ void Keeper::commit(net::Message& message) {
   generation_ = generation;
   log_.set_level(active_->log_level);
   if (answerer_.running()) send_sockets();
+  if (!std::exchange(rights_dropped_, true)) {
+    drop_keeper_rights(active_->user, {checker_.program(), answerer_.program()}, Rights(log_));
+  }
 }
 
 void Keeper::send_sockets() {
