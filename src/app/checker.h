@@ -52,7 +52,7 @@ class Checker {
   std::optional<int> choose_configuration(const std::string& path, bool resume, const net::Message& hello);
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
   bool resume_memory(const net::Message& hello);
-  Result<void> drop_rights();
+  Result<void> drop_rights(const Bundle& read);
   void open_store();
   void start_engines();
   void find_upstreams();

@@ -73,8 +73,8 @@ void allow_more_sockets(Filter& filter) {
   filter.allow({SCMP_SYS(bind), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
                 SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create),
                 SCMP_SYS(timerfd_settime), SCMP_SYS(select), SCMP_SYS(pselect6)});
-  for (const scmp_datum_t request : {FIONBIO, FIONREAD, SIOCGIFINDEX}) {
-    filter.allow(SCMP_SYS(ioctl), {is(1, request)});
+  for (const int request : {FIONBIO, FIONREAD, SIOCGIFINDEX}) {
+    filter.allow(SCMP_SYS(ioctl), {is(1, static_cast<scmp_datum_t>(request))});
   }
 }
 

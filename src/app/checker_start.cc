@@ -65,7 +65,7 @@ std::optional<int> Checker::start() {
       return 1;
     }
   }
-  if (const auto dropped = drop_rights(); !dropped) {
+  if (const auto dropped = drop_rights(bundle_); !dropped) {
     log_.error("cannot_start", {{"reason", dropped.error().message}});
     return 1;
   }
@@ -198,9 +198,9 @@ bool Checker::resume_memory(const net::Message& hello) {
 }
 
 // Before the first thread of ours, and before anything that comes from outside but the configuration.
-Result<void> Checker::drop_rights() {
+Result<void> Checker::drop_rights(const Bundle& read) {
   std::set<std::string> files;
-  for (const auto& file : bundle_.files) files.insert(file.path);
+  for (const auto& file : read.files) files.insert(file.path);
   for (const auto& name : config_->names) {
     for (const auto& candidate : name.candidates) {
       if (!candidate.check.ca_file.empty()) files.insert(candidate.check.ca_file);
