@@ -53,6 +53,7 @@ class Checker {
                                           Bundle& bundle);
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
   bool resume_memory(const net::Message& hello);
+  Result<void> drop_rights(const Bundle& read);
   void open_store();
   void start_engines();
   void find_upstreams();

@@ -12,7 +12,6 @@
 
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,6 +20,7 @@
 #include "base/assert.h"
 #include "front/tcp_connection.h"
 #include "net/clock.h"
+#include "net/socket.h"
 
 namespace har::front {
 namespace {
@@ -45,18 +45,12 @@ std::uint32_t resume_at(std::uint32_t max_in_flight) {
   return max_in_flight > 0 ? max_in_flight - 1 - max_in_flight / 4 : 0;
 }
 
-ino_t inode_of(int fd) {
-  struct stat status {};
-  HAR_ASSERT(fstat(fd, &status) == 0);
-  return status.st_ino;
-}
-
 }  // namespace
 
 struct TcpFront::Impl {
   struct Listener {
     net::Fd fd;
-    ino_t inode = 0;
+    std::uint64_t cookie = 0;
     bool in_service = true;
     std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
   };
@@ -376,16 +370,16 @@ TcpFront::~TcpFront() = default;
 void TcpFront::serve(std::vector<net::Fd> listeners) {
   for (auto& listener : impl_->listeners) listener->in_service = false;
   for (net::Fd& fd : listeners) {
-    const ino_t inode = inode_of(fd.get());
+    const std::uint64_t cookie = net::socket_cookie(fd.get());
     bool known = false;
     for (auto& listener : impl_->listeners) {
-      if (listener->inode != inode) continue;
+      if (listener->cookie != cookie) continue;
       listener->in_service = true;
       known = true;
     }
     if (known) continue;
     auto listener = std::make_unique<Impl::Listener>();
-    listener->inode = inode;
+    listener->cookie = cookie;
     listener->fd = std::move(fd);
     listener->watch.emplace(impl_->loop, listener->fd.get(), net::Watch::kRead,
                             [impl = impl_.get(), raw = listener->fd.get()](net::Watch::Interest) {
