@@ -155,9 +155,11 @@ void TcpConnections::read(std::uint32_t index) {
     const auto size = static_cast<std::size_t>(at[0] << 8 | at[1]);
     if (self->in_size - from - 2 < size) break;
     ++self->replies;
+    reading_ = index;
     received_(channel, {at + 2, size});
+    reading_ = kNone;
     // The callee may have unlinked the last try of a retired connection, which closes it.
-    if (!connections_[index] || connections_[index]->serial != serial) return;
+    if (!connections_[index] || connections_[index]->serial != serial) return still_read_.reset();
     from += 2 + size;
   }
   std::memmove(self->in.get(), self->in.get() + from, self->in_size - from);
@@ -176,6 +178,8 @@ void TcpConnections::break_off(std::uint32_t index) {
 
 void TcpConnections::close(std::uint32_t index) {
   pending_.close_channel(connections_[index]->channel);
+  // The reply that ends it is looked at and passed on after that.
+  if (index == reading_ && !still_read_) still_read_ = std::move(connections_[index]->in);
   connections_[index].reset();
   --open_;
 }
