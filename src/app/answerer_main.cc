@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-#include "app/become_user.h"
+#include "app/answerer_rights.h"
 #include "app/messages.h"
 #include "app/process.h"
 #include "app/worker.h"
@@ -32,7 +32,7 @@ constexpr Duration kGraceForConnections = std::chrono::seconds(30);  // when a s
 
 class Answerer {
  public:
-  explicit Answerer(Log& log) : log_(log), keeper_(net::Fd(kChannelFd)) {
+  explicit Answerer(Log& log) : log_(log), rights_(log), keeper_(net::Fd(kChannelFd)), filter_(answerer_filter()) {
     shared_.log = &log;
     shared_.upstream_looping = [this](const IpPort& upstream) {
       log_.error("upstream_is_us",
@@ -51,11 +51,13 @@ class Answerer {
   void beat();
 
   Log& log_;
+  const Rights rights_;
   net::Channel keeper_;
   Worker::Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;  // fixed once the first table was served
   std::vector<std::vector<net::Fd>> sockets_;     // an address each: UDP a worker, then TCP
   Instant next_beat_{};
+  Filter filter_;  // made while we wait for our first order, loaded with it
 };
 
 int Answerer::run() {
@@ -127,12 +129,13 @@ bool Answerer::serve(net::Message& message) {
       Serving{generation, std::move(*table_memory), std::move(*counters_memory), std::move(*reader), counters});
   log_.set_level(static_cast<LogLevel>(log_level));
   if (workers_.empty()) {
-    if (const auto became = become_user(user); !became) {
+    if (const auto became = drop_answerer_rights(user, worker_count, rights_); !became) {
       log_.error("cannot_start", {{"reason", became.error().message}});
       return false;
     }
     shared_.workers = std::max(worker_count, 1U);
     for (std::uint32_t i = 0; i < worker_count; ++i) workers_.push_back(std::make_unique<Worker>(i, shared_));
+    seal_answerer(filter_, rights_);
   }
   auto waiting = std::make_shared<std::atomic<std::size_t>>(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) {

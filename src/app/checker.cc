@@ -256,6 +256,7 @@ void Checker::on_flush() {
     put_history();
     look_at_counters(memory_.names.size() / kCountersRound + 1);
   }
+  if (samples_.size() > kSamplesAtOnce / 5) put_history();
   put_state(kNamesAtOnce);
   copy_->look();
   flush_.set(kFlushInterval);
@@ -315,7 +316,8 @@ std::uint64_t Checker::queries_of(std::uint32_t slot) const {
 void Checker::fold_retired_counters() {
   if (!retired_) return;
   for (std::uint32_t slot = 0; slot < retired_->names.size(); ++slot) {
-    queries_before_[retired_->names[slot]] += retired_->counters->name_total(slot);
+    const std::uint64_t total = retired_->counters->name_total(slot);
+    if (total > 0) queries_before_[retired_->names[slot]] += total;
   }
   retired_.reset();
 }

@@ -54,6 +54,7 @@ class Checker {
                                           Bundle& bundle);
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
   bool resume_memory(const net::Message& hello);
+  Result<void> drop_rights(const Bundle& read);
   void open_store();
   void start_engines();
   void find_upstreams();
@@ -115,7 +116,7 @@ class Checker {
   std::string user_, data_file_, control_socket_;
   Memory memory_;
   std::optional<Memory> retired_;                        // until the answerer has left it
-  std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made
+  std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made; not the zeros
   std::vector<std::uint32_t> adopted_;                   // slots as a predecessor left them, see write_slot()
   std::optional<health::Directory> directory_;
   std::optional<store::Store> store_;

@@ -8,9 +8,10 @@
 #include <cstdio>
 #include <fstream>
 #include <numeric>
+#include <set>
 
-#include "app/become_user.h"
 #include "app/checker.h"
+#include "app/checker_rights.h"
 #include "app/config_files.h"
 #include "app/table_plan.h"
 #include "net/clock.h"
@@ -67,8 +68,8 @@ std::optional<int> Checker::start() {
       return 1;
     }
   }
-  if (const auto became = become_user(user_); !became) {
-    log_.error("cannot_start", {{"reason", became.error().message}});
+  if (const auto dropped = drop_rights(bundle); !dropped) {
+    log_.error("cannot_start", {{"reason", dropped.error().message}});
     return 1;
   }
   open_store();
@@ -111,13 +112,13 @@ std::optional<int> Checker::choose_configuration(const std::string& path, bool r
                                                  Bundle& bundle) {
   if (resume) {
     const auto text = net::memory_to_text(hello.fds[0], Bundle::kMaxSize);
-    const auto kept = text ? Bundle::parse(*text) : tl::unexpected(text.error());
+    auto kept = text ? Bundle::parse(*text) : tl::unexpected(text.error());
     if (!kept) {
       log_.error("kept_configuration_lost", {{"reason", kept.error().message}});
       return 1;
     }
-    config_ = kept->load(load_options()).config;
-    bundle = *kept;
+    bundle = std::move(*kept);
+    config_ = bundle.load(load_options()).config;
     return config_ ? std::nullopt : std::optional<int>(1);
   }
   auto loaded = load_from_disk(path, load_options());
@@ -201,13 +202,33 @@ bool Checker::resume_memory(const net::Message& hello) {
   return true;
 }
 
+// Before the first thread of ours, and before anything that comes from outside but the configuration.
+Result<void> Checker::drop_rights(const Bundle& read) {
+  std::set<std::string> files;
+  for (const auto& file : read.files) files.insert(file.path);
+  for (const auto& name : config_->names) {
+    for (const auto& candidate : name.candidates) {
+      if (!candidate.check->http->ca_file.empty()) files.insert(candidate.check->http->ca_file);
+    }
+  }
+  const Rights rights(log_);
+  if (auto dropped = drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights); !dropped) {
+    return dropped;
+  }
+  checker_filter().load(rights);
+  return {};
+}
+
 void Checker::open_store() {
   store_.emplace(data_file_, log_);
-  for (const auto& row : store_->loaded().names) queries_before_[row.name] = row.queries;
+  for (const auto& row : store_->loaded().names) {
+    if (row.queries > 0) queries_before_[row.name] = row.queries;
+  }
   // After the death of a predecessor the stored counts already hold what stands in the counters' memory.
   for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
-    auto& before = queries_before_[memory_.names[slot]];
-    before -= std::min(before, memory_.counters->name_total(slot));
+    const auto before = queries_before_.find(memory_.names[slot]);
+    if (before == queries_before_.end()) continue;
+    before->second -= std::min(before->second, memory_.counters->name_total(slot));
   }
   store_->forget_others(memory_.names);
   forget_dirty();

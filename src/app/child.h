@@ -42,6 +42,7 @@ class Child {
   void kill_now();
 
   const std::string& role() const { return role_; }
+  const std::string& program() const { return program_; }
   pid_t pid() const { return pid_; }  // 0: not running
   bool running() const { return pid_ != 0; }
   net::Channel& channel() { return channel_; }

@@ -47,7 +47,7 @@ void check_ca_files(const std::string& path, config::Loaded& loaded) {
   std::set<std::string> seen;
   for (const auto& name : loaded.config->names) {
     for (const auto& candidate : name.candidates) {
-      const std::string& file = candidate.check->ca_file;
+      const std::string& file = candidate.check->http->ca_file;
       if (file.empty() || !seen.insert(file).second || access(file.c_str(), R_OK) == 0) continue;
       loaded.mistakes.push_back(
           {path, candidate.line,

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "app/keeper_impl.h"
+#include "app/keeper_rights.h"
 #include "app/service_manager.h"
 #include "base/assert.h"
 #include "net/clock.h"
@@ -278,6 +279,13 @@ void Keeper::commit(net::Message& message) {
   generation_ = generation;
   log_.set_level(active_->log_level);
   if (answerer_->running()) send_sockets();
+  drop_rights();
+}
+
+// Once the first sockets are bound.
+void Keeper::drop_rights() {
+  if (std::exchange(rights_dropped_, true)) return;
+  drop_keeper_rights(active_->user, {checker_.program(), answerer_->program()}, Rights(log_));
 }
 
 void Keeper::send_sockets() {

@@ -38,6 +38,7 @@ class Keeper {
   void handle(Child& child, net::Message& message);
   void prepare(const net::Message& message);
   void commit(net::Message& message);
+  void drop_rights();
   void send_sockets();
   void stop(int code);
   Duration until_next_deadline(Instant now) const;
@@ -73,6 +74,7 @@ class Keeper {
   std::optional<int> exit_code_;
   int early_crashes_ = 0;
   bool ready_ = false;
+  bool rights_dropped_ = false;
   bool reload_owed_ = false;  // asked for while there was no checker
   // an upgrade
   bool upgrade_owed_ = false;  // asked for, and not the moment for it

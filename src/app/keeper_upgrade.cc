@@ -56,6 +56,7 @@ bool Keeper::take_over(Instant now) {
     replacing_ = Replacing::kCheckerStarts;
     start_checker(now);
   }
+  drop_rights();
   collect_children();  // who ended meanwhile
   return true;
 }

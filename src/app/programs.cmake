@@ -1,21 +1,25 @@
 # Which of this folder's files make which program. The answerer's link line names none of the checker's libraries, and
 # the keeper links next to nothing.
 set(app ${CMAKE_SOURCE_DIR}/src/app)
-add_library(har_app_base STATIC ${app}/messages.cc ${app}/process.cc ${app}/become_user.cc)
+add_library(har_app_base STATIC ${app}/messages.cc ${app}/process.cc ${app}/become_user.cc ${app}/rights.cc)
 target_link_libraries(har_app_base PUBLIC har_options har_base har_net)
 
-add_library(har_app_keeper STATIC ${app}/keeper.cc ${app}/keeper_upgrade.cc ${app}/handover.cc ${app}/child.cc ${app}/listen_set.cc ${app}/port_owner.cc
-            ${app}/service_manager.cc)
+# The system-call filters of the children.
+add_library(har_app_filter STATIC ${app}/filter.cc ${app}/answerer_rights.cc ${app}/checker_rights.cc)
+target_link_libraries(har_app_filter PUBLIC har_app_base PkgConfig::SECCOMP)
+
+add_library(har_app_keeper STATIC ${app}/keeper.cc ${app}/keeper_upgrade.cc ${app}/handover.cc ${app}/child.cc
+            ${app}/listen_set.cc ${app}/port_owner.cc ${app}/keeper_rights.cc ${app}/service_manager.cc)
 target_link_libraries(har_app_keeper PUBLIC har_app_base)
 
 add_library(har_app_checker STATIC ${app}/checker.cc ${app}/checker_start.cc ${app}/checker_network.cc ${app}/accepted_copy.cc
             ${app}/bundle.cc ${app}/config_files.cc ${app}/network_watch.cc ${app}/table_plan.cc ${app}/upstream_source.cc)
-target_link_libraries(har_app_checker PUBLIC har_app_base har_config har_table har_health har_probe har_store)
+target_link_libraries(har_app_checker PUBLIC har_app_base har_app_filter har_config har_table har_health har_probe har_store)
 
 add_executable(hard ${app}/hard_main.cc)
 target_link_libraries(hard PRIVATE har_app_keeper)
 add_executable(hard-answerer ${app}/answerer_main.cc ${app}/worker.cc)
-target_link_libraries(hard-answerer PRIVATE har_app_base har_answer har_front har_forward)
+target_link_libraries(hard-answerer PRIVATE har_app_base har_app_filter har_answer har_front har_forward)
 add_executable(hard-checker ${app}/checker_main.cc)
 target_link_libraries(hard-checker PRIVATE har_app_checker)
 foreach(program hard hard-answerer hard-checker)

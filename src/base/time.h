@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 namespace har {
 
@@ -20,6 +21,22 @@ using Instant = MonotonicClock::time_point;
 using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
 
 inline constexpr Instant kNever = Instant::max();
+
+// A std::optional<Instant> of eight octets instead of sixteen, for what exists in great numbers. kNever is "none".
+class MaybeInstant {
+ public:
+  constexpr MaybeInstant() = default;
+  constexpr MaybeInstant(std::nullopt_t) {}
+  constexpr MaybeInstant(Instant at) : at_(at) {}
+  constexpr MaybeInstant(const std::optional<Instant>& at) : at_(at.value_or(kNever)) {}
+  constexpr explicit operator bool() const { return at_ != kNever; }
+  constexpr operator std::optional<Instant>() const { return *this ? std::optional(at_) : std::nullopt; }
+  constexpr Instant operator*() const { return at_; }  // requires: there is one
+  constexpr bool operator==(const MaybeInstant&) const = default;
+
+ private:
+  Instant at_ = kNever;
+};
 
 constexpr double to_seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 constexpr Duration from_seconds(double s) {

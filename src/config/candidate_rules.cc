@@ -79,21 +79,20 @@ std::optional<Check> finish_check(const CheckDraft& draft, const Text& title, co
   out.method = address->method;
   out.host = address->host;
   out.port = address->port;
-  const Check standard;
+  HttpCheck http = *draft.check.http;
   if (out.method == CheckMethod::kTcp) {
-    out.path.clear();
+    http = HttpCheck{};
+    http.path.clear();
     out.http_host.clear();
-    out.headers.clear();
-    out.expect_status = standard.expect_status;
-    out.expect_body.clear();
   } else {
-    out.path = address->path;
+    http.path = address->path;
     out.http_host = draft.http_host.empty() ? out.host : draft.http_host;
   }
   if (out.method != CheckMethod::kHttps) {
-    out.tls_verify = standard.tls_verify;
-    out.ca_file.clear();
+    out.tls_verify = Check{}.tls_verify;
+    http.ca_file.clear();
   }
+  out.http = std::move(http);
   return out;
 }
 

@@ -1,5 +1,5 @@
-// Equal checks become one object: those of one configuration, and those that the configuration before had already.
-// Thread: one load().  Tested by: check_pool_test.cc
+// Equal checks, and what is equal of different ones, become one object: those of one configuration, and those that the
+// configuration before had already. Thread: one load().  Tested by: check_pool_test.cc
 #pragma once
 
 #include <unordered_set>
@@ -18,8 +18,10 @@ class CheckPool {
  private:
   struct Hash {
     std::size_t operator()(const SharedCheck& check) const;
+    std::size_t operator()(const Shared<HttpCheck>& http) const;
   };
   std::unordered_set<SharedCheck, Hash> checks_;
+  std::unordered_set<Shared<HttpCheck>, Hash> https_;
 };
 
 }  // namespace har::config

@@ -39,7 +39,7 @@ TEST(Inheritance, GoesFromDefaultsToNameToCandidate) {
 TEST(Inheritance, ListsCanBeAddedTo) {
   const auto config =
       config_of("defaults { check_headers = { \"A: b\" } }\n" + in_candidate("check_headers += { \"C: d\" }"));
-  EXPECT_EQ(config.names[0].candidates[0].check->headers, (std::vector<std::string>{"A: b", "C: d"}));
+  EXPECT_EQ(config.names[0].candidates[0].check->http->headers, (std::vector<std::string>{"A: b", "C: d"}));
 }
 
 TEST(CheckFrequencyChanging, IsAQuarterOfTheFrequencyThatHolds) {
@@ -63,7 +63,7 @@ TEST(Candidate, IsCheckedAtItsAddress) {
   EXPECT_EQ(check.method, CheckMethod::kHttps);
   EXPECT_EQ(check.host, "api1.example.com");
   EXPECT_EQ(check.port, 8443);
-  EXPECT_EQ(check.path, "/x?y");
+  EXPECT_EQ(check.http->path, "/x?y");
   EXPECT_EQ(check.http_host, "www.example.com");
 }
 
@@ -77,7 +77,7 @@ TEST(Candidate, WithoutAddressIsCheckedAtItsTitle) {
   EXPECT_EQ(candidates[0].check->host, "one.example");
   EXPECT_EQ(candidates[0].check->http_host, "one.example");
   EXPECT_EQ(candidates[0].check->port, 443);
-  EXPECT_EQ(candidates[0].check->path, "/healthz");
+  EXPECT_EQ(candidates[0].check->http->path, "/healthz");
   EXPECT_EQ(candidates[0].line, 2);
   EXPECT_EQ(candidates[1].check->host, "2001:db8::1");
   EXPECT_EQ(candidates[1].check->port, 8443);

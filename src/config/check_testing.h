@@ -15,6 +15,12 @@ SharedCheck with(const SharedCheck& check, T Check::*member, V&& value) {
   return changed;
 }
 
+inline SharedCheck with_path(const SharedCheck& check, const std::string& path) {
+  Check changed = *check;
+  changed.http.edit().path = path;
+  return changed;
+}
+
 inline SharedCheck check_of_host(const std::string& host) {
   Check check;
   check.host = check.http_host = host;

@@ -7,12 +7,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "config/shared.h"
 
 namespace har::config {
 
@@ -31,18 +31,24 @@ struct StatusRange {
   auto operator<=>(const StatusRange&) const = default;
 };
 
+// What only http and https checks have.
+struct HttpCheck {
+  std::string path = "/";            // with query string
+  std::string ca_file;               // empty: the system's bundle
+  std::vector<std::string> headers;  // "Name: value"
+  std::vector<StatusRange> expect_status = {{}};
+  std::string expect_body;  // empty: no condition
+  bool operator==(const HttpCheck&) const = default;
+};
+
 // How endpoints of a candidate are checked. Two checks of one address that compare equal are one probe.
 struct Check {
   CheckMethod method = CheckMethod::kHttp;
   bool tls_verify = true;
   std::uint16_t port = 80;
-  std::string host;        // what is resolved: lower case, no trailing dot; or an IP literal without brackets
-  std::string path = "/";  // with query string; http and https only
-  std::string http_host;   // Host and SNI: check_host, else `host` (brackets added for a literal by the prober)
-  std::string ca_file;     // empty: the system's bundle
-  std::vector<std::string> headers;  // "Name: value"
-  std::vector<StatusRange> expect_status = {{}};
-  std::string expect_body;  // empty: no condition
+  std::string host;       // what is resolved: lower case, no trailing dot; or an IP literal without brackets
+  std::string http_host;  // Host and SNI: check_host, else `host` (brackets added for a literal by the prober)
+  Shared<HttpCheck> http;
   Duration frequency = seconds(2);
   Duration frequency_changing = milliseconds(500);  // default: a quarter of frequency
   Duration frequency_down = seconds(15);
@@ -50,26 +56,9 @@ struct Check {
   bool operator==(const Check&) const = default;
 };
 
-// A Check as a value of two words: the configuration, the health's book and the prober hold the same one. With tens of
-// thousands of endpoints its copies would be most of the checker's memory. Those of a loaded Config that are equal are
-// one; and load() can take them from the configuration before.
-class SharedCheck {
- public:
-  SharedCheck() : check_(standard()) {}
-  SharedCheck(Check check) : check_(std::make_shared<const Check>(std::move(check))) {}
-  const Check& operator*() const { return *check_; }
-  const Check* operator->() const { return check_.get(); }
-  operator const Check&() const { return *check_; }
-  bool operator==(const SharedCheck& other) const { return check_ == other.check_ || *check_ == *other.check_; }
-  bool is_same_object(const SharedCheck& other) const { return check_ == other.check_; }
-
- private:
-  static const std::shared_ptr<const Check>& standard() {
-    static const auto check = std::make_shared<const Check>();
-    return check;
-  }
-  std::shared_ptr<const Check> check_;
-};
+// The configuration, the health's book and the prober hold the same one. Those of a loaded Config that are equal are
+// one, and so are their HttpChecks; load() can take them from the configuration before.
+using SharedCheck = Shared<Check>;
 
 struct Candidate {
   std::string title;  // as written

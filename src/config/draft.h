@@ -15,7 +15,8 @@ namespace har::config {
 
 // The check of a candidate as far as it has been written; becomes a Check when all of it is known.
 struct CheckDraft {
-  Check check;  // of its members method, host, port, path, http_host and frequency_changing only the ones below count
+  Check check;  // of its members method, host, port, path (in http), http_host and frequency_changing only the ones
+                // below count
   std::optional<CheckMethod> method;
   std::optional<std::uint16_t> port;
   std::optional<std::string> path;

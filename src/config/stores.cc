@@ -268,7 +268,7 @@ void store_check_host(const Reading& reading, Draft& draft) {
 }
 
 void store_check_headers(const Reading& reading, Draft& draft) {
-  auto& list = draft.check->check.headers;
+  auto& list = draft.check->check.http.edit().headers;
   if (!reading.item.append) list.clear();
   for (const auto& text : reading.list()) {
     if (const auto fault = header_fault(text.text); !fault.empty()) {
@@ -281,11 +281,11 @@ void store_check_headers(const Reading& reading, Draft& draft) {
 
 void store_check_ca_file(const Reading& reading, Draft& draft) {
   if (!reading.text().text.empty() && !is_path(reading, kMaxPath)) return;
-  draft.check->check.ca_file = reading.text().text;
+  draft.check->check.http.edit().ca_file = reading.text().text;
 }
 
 void store_expect_status(const Reading& reading, Draft& draft) {
-  auto ranges = reading.item.append ? draft.check->check.expect_status : std::vector<StatusRange>{};
+  auto ranges = reading.item.append ? draft.check->check.http->expect_status : std::vector<StatusRange>{};
   for (const auto& text : reading.list()) {
     std::string_view rest = text.text;
     bool any = false;
@@ -306,14 +306,14 @@ void store_expect_status(const Reading& reading, Draft& draft) {
   }
   if (ranges.empty()) return;  // all of them were wrong
   normalize(ranges);
-  draft.check->check.expect_status = std::move(ranges);
+  draft.check->check.http.edit().expect_status = std::move(ranges);
 }
 
 void store_expect_body(const Reading& reading, Draft& draft) {
   if (reading.text().text.size() > kMaxBodySize) {
     return wrong(reading, fmt::format("a text of more than {} octets; write a shorter part of the body", kMaxBodySize));
   }
-  draft.check->check.expect_body = reading.text().text;
+  draft.check->check.http.edit().expect_body = reading.text().text;
 }
 
 }  // namespace har::config

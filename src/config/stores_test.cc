@@ -125,7 +125,7 @@ TEST(FixedAddresses, AreAtMostEightOfAFamily) {
 TEST(Headers, AreOneLineEach) {
   const auto config =
       config_of(in_candidate("check_headers = { \"Accept: text/html\", \"X-A:b\" } check_headers += \"X-C: d\""));
-  EXPECT_THAT(config.names[0].candidates[0].check->headers, ElementsAre("Accept: text/html", "X-A:b", "X-C: d"));
+  EXPECT_THAT(config.names[0].candidates[0].check->http->headers, ElementsAre("Accept: text/html", "X-A:b", "X-C: d"));
   EXPECT_THAT(mistakes_of(in_candidate("check_headers = \"Accept\"")), HasSubstr("has no ':'"));
   EXPECT_THAT(mistakes_of(in_candidate("check_headers = \"X Y: z\"")), HasSubstr("no name of a header"));
   EXPECT_THAT(mistakes_of(in_candidate("check_headers = \": z\"")), HasSubstr("no name of a header"));
@@ -140,7 +140,7 @@ TEST(ExpectStatus, IsNumbersAndRangesInOneOrder) {
   const auto of = [](const std::string& value) {
     std::string out;
     const auto config = config_of(in_candidate("expect_status " + value));
-    for (const auto& range : config.names[0].candidates[0].check->expect_status) {
+    for (const auto& range : config.names[0].candidates[0].check->http->expect_status) {
       out += std::to_string(range.first) + "-" + std::to_string(range.last) + " ";
     }
     return out;

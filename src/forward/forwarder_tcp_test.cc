@@ -134,6 +134,20 @@ TEST_F(ForwarderTcpTest, AConnectionThatFellSilentIsNotUsedForTheSecondTry) {
   EXPECT_EQ(upstream.connections, 2);
 }
 
+TEST_F(ForwarderTcpTest, TheLastReplyOnARetiredConnectionIsPassedOnBeforeItsBufferGoes) {
+  options.resolver_timeout = milliseconds(200);
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = [&](const Heard& heard) {
+    // The second try has retired the first one's connection: nothing else is outstanding there.
+    if (heard.connection > 1) upstream.reply(upstream.heard[0], make_reply(upstream.heard[0].query));
+  };
+  start();
+  ask(make_query("example.com", 1), true);
+  ASSERT_TRUE(until_given(1));
+  EXPECT_EQ(given[0].ending, Ending::kReply);
+  EXPECT_EQ(given[0].reply, make_reply(make_query("example.com", 1)));
+}
+
 TEST_F(ForwarderTcpTest, AReplyMayComeOctetByOctet) {
   FakeUpstream& upstream = add_upstream();
   std::vector<std::unique_ptr<net::Timer>> timers;

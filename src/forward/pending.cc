@@ -15,7 +15,11 @@ void Record::keep_query(std::span<const std::uint8_t> query) {
   }
 }
 
-Pending::Pending() : buckets_(kBuckets, kNone) {}
+static_assert(~kNone == 0);
+
+Pending::Pending() : buckets_(static_cast<std::uint32_t*>(std::calloc(kBuckets, sizeof(std::uint32_t)))) {
+  HAR_ASSERT(buckets_);
+}
 
 void Pending::append(std::uint32_t record, Record::State state) {
   Record& r = at(record);
@@ -92,8 +96,8 @@ void Pending::link(std::uint32_t channel, std::uint32_t ref, std::uint16_t id) {
   std::uint32_t& head = buckets_[bucket(channel, id)];
   h.channel = channel;
   h.id = id;
-  h.hash_next = head;
-  head = ref;
+  h.hash_next = ~head;
+  head = ~ref;
   h.newer = kNone;
   h.older = c.first;
   if (c.first != kNone) handle(c.first).newer = ref;
@@ -106,9 +110,14 @@ void Pending::unlink(std::uint32_t ref) {
   Handle& h = handle(ref);
   HAR_ASSERT(h.channel != kNone);
   Channel& c = channels_[h.channel];
-  std::uint32_t* from = &buckets_[bucket(h.channel, h.id)];
-  while (*from != ref) from = &handle(*from).hash_next;
-  *from = h.hash_next;
+  std::uint32_t& head = buckets_[bucket(h.channel, h.id)];
+  if (~head == ref) {
+    head = ~h.hash_next;
+  } else {
+    std::uint32_t before = ~head;
+    while (handle(before).hash_next != ref) before = handle(before).hash_next;
+    handle(before).hash_next = h.hash_next;
+  }
   (h.newer == kNone ? c.first : handle(h.newer).older) = h.older;
   if (h.older != kNone) handle(h.older).newer = h.newer;
   h.channel = kNone;
@@ -117,7 +126,7 @@ void Pending::unlink(std::uint32_t ref) {
 }
 
 std::uint32_t Pending::find(std::uint32_t channel, std::uint16_t id) {
-  std::uint32_t ref = buckets_[bucket(channel, id)];
+  std::uint32_t ref = ~buckets_[bucket(channel, id)];
   while (ref != kNone) {
     const Handle& h = handle(ref);
     if (h.channel == channel && h.id == id) break;

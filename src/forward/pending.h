@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
@@ -119,7 +120,12 @@ class Pending {
 
   std::vector<std::unique_ptr<Record[]>> blocks_;
   std::array<List, 3> lists_;  // by state; the free ones are taken from the newest end, which is warm
-  std::vector<std::uint32_t> buckets_;
+  // The complement of the first ref of each chain: zero is none, so that memory fresh from the system needs no filling
+  // and a forwarder at rest has no page of it.
+  struct Free {
+    void operator()(std::uint32_t* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<std::uint32_t[], Free> buckets_;
   std::vector<Channel> channels_;
   std::vector<std::uint32_t> free_channels_;
   std::vector<std::uint32_t> heap_;  // records by wake, a binary heap

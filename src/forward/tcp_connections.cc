@@ -149,21 +149,21 @@ void TcpConnections::read(std::uint32_t index) {
   self->last_in = net::now();
   self->last_use = self->last_in;
   self->in_size += static_cast<std::size_t>(got);
+  // The callee may unlink the last try of a retired connection, which closes it, and reads the message after that.
+  std::unique_ptr<std::uint8_t[]> in = std::move(self->in);
   std::size_t from = 0;
   while (self->in_size - from >= 2) {
-    std::uint8_t* const at = self->in.get() + from;
+    std::uint8_t* const at = in.get() + from;
     const auto size = static_cast<std::size_t>(at[0] << 8 | at[1]);
     if (self->in_size - from - 2 < size) break;
     ++self->replies;
-    reading_ = index;
     received_(channel, {at + 2, size});
-    reading_ = kNone;
-    // The callee may have unlinked the last try of a retired connection, which closes it.
-    if (!connections_[index] || connections_[index]->serial != serial) return still_read_.reset();
+    if (!connections_[index] || connections_[index]->serial != serial) return;
     from += 2 + size;
   }
-  std::memmove(self->in.get(), self->in.get() + from, self->in_size - from);
+  std::memmove(in.get(), in.get() + from, self->in_size - from);
   self->in_size -= from;
+  self->in = std::move(in);
 }
 
 void TcpConnections::break_off(std::uint32_t index) {
@@ -178,8 +178,6 @@ void TcpConnections::break_off(std::uint32_t index) {
 
 void TcpConnections::close(std::uint32_t index) {
   pending_.close_channel(connections_[index]->channel);
-  // The reply that ends it is looked at and passed on after that.
-  if (index == reading_ && !still_read_) still_read_ = std::move(connections_[index]->in);
   connections_[index].reset();
   --open_;
 }

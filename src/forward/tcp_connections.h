@@ -86,8 +86,6 @@ class TcpConnections {
   std::array<IpPort, upstream::kMaxPlaces> addresses_{};
   std::vector<std::unique_ptr<Connection>> connections_;  // empty places are used again
   std::size_t open_ = 0;
-  std::uint32_t reading_ = kNone;               // whose messages are being given out
-  std::unique_ptr<std::uint8_t[]> still_read_;  // its buffer, where it was closed meanwhile
   std::uint64_t serial_ = 0;
 };
 

@@ -12,7 +12,6 @@
 
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,6 +20,7 @@
 #include "base/assert.h"
 #include "front/tcp_connection.h"
 #include "net/clock.h"
+#include "net/socket.h"
 
 namespace har::front {
 namespace {
@@ -45,18 +45,12 @@ std::uint32_t resume_at(std::uint32_t max_in_flight) {
   return max_in_flight > 0 ? max_in_flight - 1 - max_in_flight / 4 : 0;
 }
 
-ino_t inode_of(int fd) {
-  struct stat status {};
-  HAR_ASSERT(fstat(fd, &status) == 0);
-  return status.st_ino;
-}
-
 }  // namespace
 
 struct TcpFront::Impl {
   struct Listener {
     net::Fd fd;
-    ino_t inode = 0;
+    std::uint64_t cookie = 0;
     bool in_service = true;
     std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
   };
@@ -69,8 +63,8 @@ struct TcpFront::Impl {
         idle_timer(loop_in, [this] { expire(); }),
         resume_timer(loop_in, [this] { resume(); }),
         accept_timer(loop_in, [this] { rest_listeners(false); }),
-        read_buffer(kReadRoom),
-        gathered(kGatherRoom) {}
+        read_buffer(std::make_unique_for_overwrite<std::uint8_t[]>(kReadRoom)),
+        gathered(std::make_unique_for_overwrite<std::uint8_t[]>(kGatherRoom)) {}
 
   // accepting
   void accept_some(int listener, int most);
@@ -116,8 +110,9 @@ struct TcpFront::Impl {
   net::Timer idle_timer;
   net::Timer resume_timer;
   net::Timer accept_timer;
-  std::vector<std::uint8_t> read_buffer;
-  std::vector<std::uint8_t> gathered;  // immediate replies of `current`
+  // Not touched before they are used: a daemon without TCP clients has no memory in them.
+  std::unique_ptr<std::uint8_t[]> read_buffer;
+  std::unique_ptr<std::uint8_t[]> gathered;  // immediate replies of `current`
   std::size_t gathered_size = 0;
   TcpConnection* current = nullptr;  // whose messages are being handled: not destroyed meanwhile
   bool current_closed = false;
@@ -199,7 +194,7 @@ void TcpFront::Impl::on_ready(std::uint32_t place, std::uint32_t serial, net::Wa
 }
 
 void TcpFront::Impl::read(TcpConnection& connection) {
-  const ssize_t got = recv(connection.fd.get(), read_buffer.data(), read_buffer.size(), MSG_DONTWAIT);
+  const ssize_t got = recv(connection.fd.get(), read_buffer.get(), kReadRoom, MSG_DONTWAIT);
   if (got < 0) {
     if (errno != EAGAIN && errno != EINTR) close(connection);
     return;
@@ -212,7 +207,7 @@ void TcpFront::Impl::read(TcpConnection& connection) {
     connection.read_closed = true;
     return settle(connection);
   }
-  handle(connection, std::span(read_buffer).first(static_cast<std::size_t>(got)));
+  handle(connection, std::span(read_buffer.get(), static_cast<std::size_t>(got)));
 }
 
 // Handles the whole messages in what is kept and in `fresh`, and keeps the rest.
@@ -256,7 +251,7 @@ std::size_t TcpFront::Impl::handle_messages(TcpConnection& connection, std::span
 
 void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::uint8_t> message) {
   if (kGatherRoom - gathered_size < kLengthOctets + kReplyRoom) send_gathered(connection);
-  std::uint8_t* start = gathered.data() + gathered_size;
+  std::uint8_t* start = gathered.get() + gathered_size;
   net::Asker asker;
   asker.kind = net::Asker::Kind::kTcp;
   asker.connection = connection.place;
@@ -268,10 +263,10 @@ void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::
   end_query(connection, true);
   if (answer.outcome == Outcome::kDrop) return;
   HAR_ASSERT(answer.size <= kReplyRoom);
-  if (gathered_size != static_cast<std::size_t>(start - gathered.data())) {
+  if (gathered_size != static_cast<std::size_t>(start - gathered.get())) {
     // A send() from inside the call has emptied what was gathered.
-    std::memmove(gathered.data() + gathered_size + kLengthOctets, start + kLengthOctets, answer.size);
-    start = gathered.data() + gathered_size;
+    std::memmove(gathered.get() + gathered_size + kLengthOctets, start + kLengthOctets, answer.size);
+    start = gathered.get() + gathered_size;
   }
   start[0] = static_cast<std::uint8_t>(answer.size >> 8);
   start[1] = static_cast<std::uint8_t>(answer.size);
@@ -280,7 +275,7 @@ void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::
 
 void TcpFront::Impl::send_gathered(TcpConnection& connection) {
   if (gathered_size == 0) return;
-  iovec part{.iov_base = gathered.data(), .iov_len = gathered_size};
+  iovec part{.iov_base = gathered.get(), .iov_len = gathered_size};
   gathered_size = 0;
   if (!current_closed && !connection.write(std::span(&part, 1))) close(connection);
 }
@@ -375,16 +370,16 @@ TcpFront::~TcpFront() = default;
 void TcpFront::serve(std::vector<net::Fd> listeners) {
   for (auto& listener : impl_->listeners) listener->in_service = false;
   for (net::Fd& fd : listeners) {
-    const ino_t inode = inode_of(fd.get());
+    const std::uint64_t cookie = net::socket_cookie(fd.get());
     bool known = false;
     for (auto& listener : impl_->listeners) {
-      if (listener->inode != inode) continue;
+      if (listener->cookie != cookie) continue;
       listener->in_service = true;
       known = true;
     }
     if (known) continue;
     auto listener = std::make_unique<Impl::Listener>();
-    listener->inode = inode;
+    listener->cookie = cookie;
     listener->fd = std::move(fd);
     listener->watch.emplace(impl_->loop, listener->fd.get(), net::Watch::kRead,
                             [impl = impl_.get(), raw = listener->fd.get()](net::Watch::Interest) {

@@ -41,7 +41,7 @@ class TcpFront {
 
   // The listeners to serve from now on (non-blocking; shared with other workers: one of them gets the connection, the
   // others' accept finds nothing. EPOLLEXCLUSIVE does not reach through libevent, and in an epoll nested in libevent's
-  // it woke as many workers as without, measured). Duplicates of a listener already served (same inode) are dropped;
+  // it woke as many workers as without, measured). Duplicates of a listener already served (same cookie) are dropped;
   // those not among them any more are emptied and closed, their connections stay until they end by themselves. Not from
   // inside the handler.
   void serve(std::vector<net::Fd> listeners);

@@ -1,7 +1,5 @@
 #include "front/udp_front.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <optional>
 
@@ -10,6 +8,7 @@
 #include "front/udp_batch.h"
 #include "front/udp_outbox.h"
 #include "net/clock.h"
+#include "net/socket.h"
 
 namespace har::front {
 namespace {
@@ -47,7 +46,7 @@ void ask_for_packet_info(int fd) {
 struct UdpFront::Impl {
   struct Socket {
     net::Fd fd;
-    ino_t inode = 0;
+    std::uint64_t cookie = 0;
     std::uint32_t serial = 0;
     bool wildcard = false;
     bool resting = false;
@@ -65,7 +64,7 @@ struct UdpFront::Impl {
         busy_timer(loop_in, [this] { serve_busy(); }),
         turn_end(loop_in, [this] { outbox.flush(); }) {}
 
-  void adopt(net::Fd fd, ino_t inode);
+  void adopt(net::Fd fd, std::uint64_t cookie);
   void turn(std::size_t place);
   bool serve_batch(std::size_t place);  // false: nothing more for now
   void serve_busy();
@@ -89,13 +88,13 @@ struct UdpFront::Impl {
   net::Later turn_end;
 };
 
-void UdpFront::Impl::adopt(net::Fd fd, ino_t inode) {
+void UdpFront::Impl::adopt(net::Fd fd, std::uint64_t cookie) {
   std::size_t place = 0;
   while (place < sockets.size() && sockets[place]) ++place;
   HAR_ASSERT(place <= UINT16_MAX);
   if (place == sockets.size()) sockets.emplace_back();
   auto socket = std::make_unique<Socket>();
-  socket->inode = inode;
+  socket->cookie = cookie;
   socket->serial = next_serial++;
   socket->wildcard = is_wildcard(fd.get());
   if (socket->wildcard) ask_for_packet_info(fd.get());
@@ -188,15 +187,14 @@ void UdpFront::serve(std::vector<net::Fd> sockets) {
     if (socket && socket->retire_at == kNever) socket->retire_at = net::now() + kRetirement;
   }
   for (net::Fd& fd : sockets) {
-    struct stat status {};
-    HAR_ASSERT(fstat(fd.get(), &status) == 0);
+    const std::uint64_t cookie = net::socket_cookie(fd.get());
     bool known = false;
     for (auto& socket : impl_->sockets) {
-      if (!socket || socket->inode != status.st_ino) continue;
+      if (!socket || socket->cookie != cookie) continue;
       socket->retire_at = kNever;
       known = true;
     }
-    if (!known) impl_->adopt(std::move(fd), status.st_ino);
+    if (!known) impl_->adopt(std::move(fd), cookie);
   }
   impl_->look_at_retired();
 }

@@ -24,7 +24,7 @@ class UdpFront {
 
   // The sockets to serve from now on: bound, non-blocking. Those not among them any more are served until empty
   // (what waits in them is answered; late replies leave through them for 2.2 s at most) and then closed. Duplicates of
-  // a socket already served (same inode) are dropped. A socket bound to a wildcard address answers from the address
+  // a socket already served (same cookie) are dropped. A socket bound to a wildcard address answers from the address
   // asked (IP_PKTINFO, IPV6_PKTINFO), at once and later. Not from inside the handler.
   void serve(std::vector<net::Fd> sockets);
   // Reads no more: another process serves the same sockets, what waits in them is its. Late replies still leave.

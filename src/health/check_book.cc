@@ -12,7 +12,7 @@ std::size_t hash_of(const config::Check& check, const IpAddress& address) {
   const auto mix = [](std::size_t a, std::size_t b) { return (a ^ b) * 0x9E3779B97F4A7C15ULL; };
   std::size_t h = std::hash<IpAddress>{}(address);
   h = mix(h, std::hash<std::string>{}(check.host));
-  h = mix(h, std::hash<std::string>{}(check.path));
+  h = mix(h, std::hash<std::string>{}(check.http->path));
   return mix(h, (static_cast<std::size_t>(check.port) << 2) | static_cast<std::size_t>(check.method));
 }
 
@@ -27,7 +27,7 @@ bool same_question(const config::Check& a, const config::Check& b) {
 }
 
 // Where the user stands or would stand: ten thousand names may share one check.
-std::vector<CheckEntry::User>::iterator find_user(CheckEntry& entry, std::uint32_t slot) {
+CheckEntry::User* find_user(CheckEntry& entry, std::uint32_t slot) {
   return std::lower_bound(entry.users.begin(), entry.users.end(), slot,
                           [](const CheckEntry::User& user, std::uint32_t wanted) { return user.slot < wanted; });
 }
@@ -115,24 +115,21 @@ CheckEntry* CheckBook::acquire(const config::SharedCheck& check, const IpAddress
   const bool same = same_endpoint && same_question(before->target.check, check);
 
   if (entry == nullptr) {
-    auto owned = std::make_unique<CheckEntry>();
-    entry = owned.get();
+    entry = &entries_[next_id_];
     entry->id = next_id_++;
-    entry->key = key;
     entry->target = {check, address};
     if (same_endpoint) inherit_counts(*entry, *before);
     if (!same) {
       entry->forget_measurements();
     }
-    entries_.emplace(entry->id, std::move(owned));
     by_target_.emplace(key, entry);
     ++unobserved_;
     if (!address.is_loopback()) ++remote_;
     started_.push_back(entry->id);
   }
 
-  auto verdict = std::find_if(entry->verdicts.begin(), entry->verdicts.end(),
-                              [&](const CheckEntry::Verdict& v) { return v.hysteresis.thresholds() == thresholds; });
+  auto* verdict = std::find_if(entry->verdicts.begin(), entry->verdicts.end(),
+                               [&](const CheckEntry::Verdict& v) { return v.hysteresis.thresholds() == thresholds; });
   if (verdict == entry->verdicts.end()) {
     Hysteresis fresh(thresholds);
     if (same && *thresholds_before == thresholds) {
@@ -142,14 +139,14 @@ CheckEntry* CheckBook::acquire(const config::SharedCheck& check, const IpAddress
     } else if (same_endpoint) {
       fresh.carry(before->hysteresis(*thresholds_before).state(), now);
     } else if (!entry->verdicts.empty()) {  // another name has asked already, with other thresholds
-      fresh.carry(entry->verdicts.front().hysteresis.state(), now);
+      fresh.carry(entry->verdicts.begin()->hysteresis.state(), now);
     }
-    entry->verdicts.push_back({fresh, 0});
+    entry->verdicts.push_back({std::move(fresh), 0});
     verdict = entry->verdicts.end() - 1;
   }
   ++verdict->endpoints;
 
-  const auto user = find_user(*entry, slot);
+  CheckEntry::User* const user = find_user(*entry, slot);
   if (user == entry->users.end() || user->slot != slot) {
     entry->users.insert(user, {slot, 1});
   } else {
@@ -160,10 +157,10 @@ CheckEntry* CheckBook::acquire(const config::SharedCheck& check, const IpAddress
 }
 
 void CheckBook::release(CheckEntry* entry, const config::Thresholds& thresholds, std::uint32_t slot) {
-  const auto user = find_user(*entry, slot);
+  CheckEntry::User* const user = find_user(*entry, slot);
   HAR_ASSERT(user != entry->users.end() && user->slot == slot);
   if (--user->endpoints == 0) entry->users.erase(user);
-  const auto verdict = std::find_if(entry->verdicts.begin(), entry->verdicts.end(), [&](const CheckEntry::Verdict& v) {
+  auto* const verdict = std::find_if(entry->verdicts.begin(), entry->verdicts.end(), [&](const CheckEntry::Verdict& v) {
     return v.hysteresis.thresholds() == thresholds;
   });
   HAR_ASSERT(verdict != entry->verdicts.end());
@@ -177,28 +174,35 @@ void CheckBook::release(CheckEntry* entry, const config::Thresholds& thresholds,
 
 void CheckBook::begin_rebuild() {
   for (auto& [id, entry] : entries_) {
-    entry->users.clear();
-    for (CheckEntry::Verdict& verdict : entry->verdicts) verdict.endpoints = 0;
+    entry.users.clear();
+    for (CheckEntry::Verdict& verdict : entry.verdicts) verdict.endpoints = 0;
   }
 }
 
 void CheckBook::end_rebuild() {
   std::vector<CheckEntry*> unused;
   for (auto& [id, entry] : entries_) {
-    std::erase_if(entry->verdicts, [](const CheckEntry::Verdict& verdict) { return verdict.endpoints == 0; });
-    if (entry->users.empty()) {
-      unused.push_back(entry.get());
+    const auto is_unused = [](const CheckEntry::Verdict& verdict) { return verdict.endpoints == 0; };
+    for (;;) {
+      auto* const verdict = std::find_if(entry.verdicts.begin(), entry.verdicts.end(), is_unused);
+      if (verdict == entry.verdicts.end()) break;
+      entry.verdicts.erase(verdict);
+    }
+    if (entry.users.empty()) {
+      unused.push_back(&entry);
     } else {
-      update_pace(*entry);
+      update_pace(entry);
     }
   }
   for (CheckEntry* entry : unused) end(entry);
 }
 
-CheckEntry* CheckBook::find(CheckId id) const {
+const CheckEntry* CheckBook::find(CheckId id) const {
   const auto it = entries_.find(id);
-  return it == entries_.end() ? nullptr : it->second.get();
+  return it == entries_.end() ? nullptr : &it->second;
 }
+
+CheckEntry* CheckBook::find(CheckId id) { return const_cast<CheckEntry*>(std::as_const(*this).find(id)); }
 
 void CheckBook::mark_observed(CheckEntry& entry) {
   if (entry.observed) return;
@@ -262,7 +266,7 @@ void CheckBook::end(CheckEntry* entry) {
   if (entry->announced) stopped_.push_back(entry->id);
   if (!entry->observed) --unobserved_;
   if (!entry->target.address.is_loopback()) --remote_;
-  const auto [first, last] = by_target_.equal_range(entry->key);
+  const auto [first, last] = by_target_.equal_range(hash_of(*entry->target.check, entry->target.address));
   for (auto it = first; it != last; ++it) {
     if (it->second == entry) {
       by_target_.erase(it);

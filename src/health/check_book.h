@@ -5,12 +5,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "base/few.h"
 #include "health/directory.h"
 #include "health/hysteresis.h"
 #include "health/rtt.h"
@@ -18,24 +18,23 @@
 namespace har::health {
 
 struct CheckEntry {
-  CheckId id = 0;
-  std::size_t key = 0;  // hash of the target
   CheckTarget target;
   struct User {
     std::uint32_t slot = 0, endpoints = 0;
   };
-  std::vector<User> users;  // names, each once, sorted by slot
+  Few<User> users;  // names, each once, sorted by slot
   struct Verdict {
     Hysteresis hysteresis;
     std::uint32_t endpoints = 0;  // that use these thresholds
   };
-  std::vector<Verdict> verdicts;
+  Few<Verdict> verdicts;
 
   RttAverage total, connect;
   std::uint64_t successes = 0, timeouts = 0, connect_errors = 0, response_errors = 0, other_errors = 0;
-  std::optional<Instant> last_check, last_success, last_failure;
-  std::optional<Outcome> last_outcome;
+  MaybeInstant last_check, last_success, last_failure;
   std::string last_reason;
+  CheckId id = 0;
+  std::optional<Outcome> last_outcome;
   bool observed = false;   // by ourselves, not from the store
   bool announced = false;  // its start has been told
   bool repaced = false;    // in the list of the next Changes
@@ -61,12 +60,13 @@ class CheckBook {
   void begin_rebuild();
   void end_rebuild();
 
-  CheckEntry* find(CheckId id) const;  // null when it has ended
+  CheckEntry* find(CheckId id);  // null when it has ended
+  const CheckEntry* find(CheckId id) const;
   std::size_t unobserved() const { return unobserved_; }
   std::size_t remote() const { return remote_; }  // checks of addresses that are not loopback
   template <class Callee>
   void for_each(Callee callee) {
-    for (auto& [id, entry] : entries_) callee(*entry);
+    for (auto& [id, entry] : entries_) callee(entry);
   }
   void mark_observed(CheckEntry& entry);
 
@@ -77,7 +77,7 @@ class CheckBook {
  private:
   void end(CheckEntry* entry);
 
-  std::unordered_map<CheckId, std::unique_ptr<CheckEntry>> entries_;
+  std::unordered_map<CheckId, CheckEntry> entries_;  // its elements stay where they are
   std::unordered_multimap<std::size_t, CheckEntry*> by_target_;
   CheckId next_id_ = 1;
   std::size_t unobserved_ = 0, remote_ = 0;

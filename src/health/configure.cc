@@ -11,7 +11,7 @@ constexpr std::size_t kMaxAddressesOfHost = 64;
 
 const Endpoint* find_endpoint(const NameState& name, std::string_view title, const IpAddress& address) {
   for (const Endpoint& endpoint : name.endpoints) {
-    if (endpoint.address == address && name.config->candidates[endpoint.candidate].title == title) return &endpoint;
+    if (endpoint.address() == address && name.config->candidates[endpoint.candidate].title == title) return &endpoint;
   }
   return nullptr;
 }
@@ -22,7 +22,7 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
   HAR_ASSERT(new_config != nullptr);
   const std::shared_ptr<const config::Config> old_config = std::move(config);  // the old names point into it
   std::vector<NameState> old_names = std::move(names);
-  const std::unordered_map<std::string, std::uint32_t> old_slots = std::move(slots);
+  const std::unordered_map<std::string_view, std::uint32_t> old_slots = std::move(slots);
   config = std::move(new_config);
   names.assign(config->names.size(), NameState{});
   slots.clear();
@@ -48,7 +48,7 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
         if (!host.attempted) ++hosts_not_attempted;
       }
       host.frequency = std::min(host.frequency, candidate.check->frequency);
-      if (host.slots.empty() || host.slots.back() != slot) host.slots.push_back(slot);
+      if (host.slots.empty() || *(host.slots.end() - 1) != slot) host.slots.push_back(slot);
     }
   }
 
@@ -56,20 +56,17 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
   for (std::uint32_t slot = 0; slot < names.size(); ++slot) {
     NameState& name = names[slot];
     name.config = &config->names[slot];
-    name.choice = "not_ready";  // what a fresh slot says: no event for that
-    name.candidates.resize(name.config->candidates.size());
     const auto old_slot = old_slots.find(name.config->host);
     const NameState* old = old_slot == old_slots.end() ? nullptr : &old_names[old_slot->second];
     if (old != nullptr) {
-      name.choice = old->choice;
+      name.content = old->content;
       name.any_up = old->any_up;
     }
-    for (std::uint32_t c = 0; c < name.candidates.size(); ++c) {
+    endpoints.clear();
+    for (std::uint32_t c = 0; c < name.config->candidates.size(); ++c) {
       const config::Candidate& candidate = name.config->candidates[c];
-      name.candidates[c].hash = rendezvous(host_seed, name.config->host, candidate.title);
-      for (std::size_t i = 0; old != nullptr && i < old->candidates.size(); ++i) {
-        if (old->config->candidates[i].title == candidate.title)
-          name.candidates[c].drained = old->candidates[i].drained;
+      for (std::size_t i = 0; old != nullptr && i < old->drained.size(); ++i) {
+        if (old->config->candidates[old->drained[i]].title == candidate.title) name.set_drained(c, true);
       }
       const std::optional<IpAddress> literal = IpAddress::parse(candidate.check->host);
       const std::vector<IpAddress> one = literal ? std::vector{*literal} : std::vector<IpAddress>{};
@@ -77,15 +74,14 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
         const Endpoint* before = old == nullptr ? nullptr : find_endpoint(*old, candidate.title, address);
         Endpoint endpoint;
         endpoint.candidate = c;
-        endpoint.address = address;
-        endpoint.address_hash = hash_address(name, address);
         endpoint.check = book.acquire(candidate.check, address, name.config->thresholds, slot,
                                       before == nullptr ? nullptr : before->check,
                                       before == nullptr ? nullptr : &old->config->thresholds, now);
         if (before != nullptr) endpoint.memory = before->memory;
-        name.endpoints.push_back(endpoint);
+        endpoints.push_back(endpoint);
       }
     }
+    name.endpoints.assign(endpoints.begin(), endpoints.end());
     find_same_addresses(name.endpoints);
     touch(slot);
     // The table is a new one: every slot is to be written.
@@ -109,50 +105,44 @@ void Directory::Impl::set_addresses(HostState& host, std::vector<IpAddress> addr
 
 void Directory::Impl::rebuild_endpoints(std::uint32_t slot, Instant now) {
   NameState& name = names[slot];
-  std::vector<Endpoint> old = std::move(name.endpoints);
-  name.endpoints.clear();
+  const std::vector<Endpoint>& old = name.endpoints;
+  endpoints.clear();
   std::size_t next = 0;  // both lists are sorted by candidate and address
   const auto drop = [&](const Endpoint& endpoint) {
     const State state = endpoint.check->hysteresis(name.config->thresholds).state();
     if (state != State::kUnknown) {
       events.push_back({EventKind::kState, name.config->host, name.config->candidates[endpoint.candidate].title,
-                        endpoint.address, std::string(word(state)), std::string(word(State::kUnknown)),
+                        endpoint.address(), std::string(word(state)), std::string(word(State::kUnknown)),
                         "address withdrawn", slot});
     }
     book.release(endpoint.check, name.config->thresholds, slot);
   };
   const auto before = [](const Endpoint& a, std::uint32_t candidate, const IpAddress& address) {
-    return a.candidate != candidate ? a.candidate < candidate : a.address < address;
+    return a.candidate != candidate ? a.candidate < candidate : a.address() < address;
   };
   for (std::uint32_t c = 0; c < name.config->candidates.size(); ++c) {
     const config::Candidate& candidate = name.config->candidates[c];
     const auto host = hosts.find(candidate.check->host);
     if (host == hosts.end()) {  // a literal: as it was
-      while (next < old.size() && old[next].candidate <= c) name.endpoints.push_back(old[next++]);
+      while (next < old.size() && old[next].candidate <= c) endpoints.push_back(old[next++]);
       continue;
     }
     for (const IpAddress& address : host->second.addresses) {
       while (next < old.size() && before(old[next], c, address)) drop(old[next++]);
-      if (next < old.size() && old[next].candidate == c && old[next].address == address) {
-        name.endpoints.push_back(old[next++]);
+      if (next < old.size() && old[next].candidate == c && old[next].address() == address) {
+        endpoints.push_back(old[next++]);
         continue;
       }
       Endpoint endpoint;
       endpoint.candidate = c;
-      endpoint.address = address;
-      endpoint.address_hash = hash_address(name, address);
       endpoint.check = book.acquire(candidate.check, address, name.config->thresholds, slot, nullptr, nullptr, now);
-      name.endpoints.push_back(endpoint);
+      endpoints.push_back(endpoint);
     }
     while (next < old.size() && old[next].candidate <= c) drop(old[next++]);
   }
+  name.endpoints.assign(endpoints.begin(), endpoints.end());
   find_same_addresses(name.endpoints);
   touch(slot);
-}
-
-std::uint64_t Directory::Impl::hash_address(const NameState& name, const IpAddress& address) const {
-  const std::string_view bytes(reinterpret_cast<const char*>(address.bytes.data()), address.size());
-  return rendezvous(host_seed, name.config->host, bytes);
 }
 
 }  // namespace har::health

@@ -91,12 +91,12 @@ bool Directory::set_drained(const std::string& name, const std::string& candidat
   for (std::uint32_t slot = 0; slot < impl.names.size(); ++slot) {
     NameState& state = impl.names[slot];
     if (!wanted_name.empty() && state.config->host != wanted_name) continue;
-    for (std::uint32_t c = 0; c < state.candidates.size(); ++c) {
+    for (std::uint32_t c = 0; c < state.config->candidates.size(); ++c) {
       const std::string& title = state.config->candidates[c].title;
       if (canonical(title) != wanted) continue;
       found = true;
-      if (state.candidates[c].drained == drained) continue;
-      state.candidates[c].drained = drained;
+      if (state.is_drained(c) == drained) continue;
+      state.set_drained(c, drained);
       const std::string words[] = {"auto", "drained"};
       impl.events.push_back({EventKind::kState, state.config->host, title, std::nullopt, words[drained ? 0 : 1],
                              words[drained ? 1 : 0], "operator", slot});
@@ -142,7 +142,7 @@ Pace Directory::pace(CheckId check) const {
   return entry->pace;
 }
 
-table::SlotContent Directory::content(std::uint32_t slot) const { return impl_->names.at(slot).content; }
+table::SlotContent Directory::content(std::uint32_t slot) const { return impl_->names.at(slot).content.content(); }
 
 bool Directory::has_own_observation(std::uint32_t slot) const {
   const std::vector<Endpoint>& endpoints = impl_->names.at(slot).endpoints;

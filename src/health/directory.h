@@ -32,9 +32,9 @@ struct Pace {
   bool disagrees =
       false;             // the last observation disagrees with the state (of any threshold): ask at frequency_changing
   bool refused = false;  // the last observation was a refused connection: and again after 100 ms
-  std::optional<Instant> down_since;  // down for every name that uses it: the pace falls back after 60 s
-  Duration rtt{};                     // zero: not known
-  std::uint32_t fall = 3;             // at most this many in flight
+  std::uint32_t fall = 3;   // at most this many in flight
+  MaybeInstant down_since;  // down for every name that uses it: the pace falls back after 60 s
+  Duration rtt{};           // zero: not known
   bool operator==(const Pace&) const = default;
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,7 +22,7 @@ namespace har::health {
 struct Directory::Impl {
   struct HostState {
     std::vector<IpAddress> addresses;  // sorted, each once
-    std::vector<std::uint32_t> slots;  // names with a candidate of this host, each once, sorted
+    Few<std::uint32_t> slots;          // names with a candidate of this host, each once, sorted
     Duration frequency{};              // the shortest check_frequency behind it
     bool attempted = false;            // its first resolution has ended, well or not
     bool resolved = false;             // addresses come from a resolution, not from the store
@@ -33,7 +34,6 @@ struct Directory::Impl {
   void configure(std::shared_ptr<const config::Config> new_config, Instant now);
   void set_addresses(HostState& host, std::vector<IpAddress> addresses, Instant now);
   void rebuild_endpoints(std::uint32_t slot, Instant now);
-  std::uint64_t hash_address(const NameState& name, const IpAddress& address) const;
 
   // doubt.cc: what an observation does to the hysteresis; true when a state changed.
   struct Doubt;
@@ -55,14 +55,12 @@ struct Directory::Impl {
   void set_due(std::uint32_t slot, Instant due);
   bool something_needed(const CheckEntry& check, const config::Thresholds& thresholds) const;
 
-  NameState* find_name(std::string_view host);
-
   // Fixed after construction.
   const std::string host_seed;
 
   std::shared_ptr<const config::Config> config;
   std::vector<NameState> names;
-  std::unordered_map<std::string, std::uint32_t> slots;  // by host
+  std::unordered_map<std::string_view, std::uint32_t> slots;  // by host; the texts are the configuration's
   std::unordered_map<std::string, HostState> hosts;
   std::size_t hosts_not_attempted = 0;
   CheckBook book;
@@ -85,9 +83,10 @@ struct Directory::Impl {
   Instant rtt_since = Instant::min();
   bool wants_life = false;  // ask_all of the next Changes
 
-  Ranker ranker;  // these three: scratch memory of rank()
+  Ranker ranker;  // these: scratch memory of rank()
   Ranking ranking;
   std::vector<Contender> contenders;
+  std::vector<Endpoint> endpoints;  // scratch memory, too: a name's are as many as they are, and no more
 };
 
 // Lower case, no trailing dot.

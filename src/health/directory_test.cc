@@ -222,7 +222,7 @@ TEST_F(DirectoryTest, TheSameCheckOfSeveralNamesIsOneProbe) {
 
 TEST_F(DirectoryTest, AnyDifferenceInTheCheckMakesAProbeOfItsOwn) {
   config::Candidate other = candidate("192.0.2.1");
-  other.check = with(other.check, &config::Check::path, "/health");
+  other.check = with_path(other.check, "/health");
   configure({name("one.example", {candidate("192.0.2.1")}), name("two.example", {other})});
   EXPECT_EQ(running.size(), 2U);
 }
@@ -569,7 +569,7 @@ TEST_F(DirectoryTest, AnotherQuestionToTheSamePortShowsTheOldStateUntilItsFirstO
   configure({n});
   probe("192.0.2.1", Outcome::kTimeout);
   probe("192.0.2.2", Outcome::kOk);
-  for (config::Candidate& c : n.candidates) c.check = with(c.check, &config::Check::path, "/health");
+  for (config::Candidate& c : n.candidates) c.check = with_path(c.check, "/health");
   configure({n});
   EXPECT_EQ(answer(), "192.0.2.2 | -");
   EXPECT_EQ(state("192.0.2.1"), State::kDown);
@@ -775,7 +775,7 @@ TEST_F(DirectoryTest, HoldsItsPromisesOverManyDrawnSteps) {
             candidate(kind == 0 ? "192.0.2." + std::to_string(below(4)) : "h" + std::to_string(kind) + ".example",
                       static_cast<std::uint32_t>(below(2)));
         added.title += "-" + std::to_string(c);
-        if (below(4) == 0) added.check = with(added.check, &config::Check::path, "/other");
+        if (below(4) == 0) added.check = with_path(added.check, "/other");
         n.candidates.push_back(added);
       }
       names.push_back(n);

@@ -7,6 +7,7 @@ namespace {
 
 constexpr Duration kFlapWindow = std::chrono::minutes(10);
 constexpr std::uint32_t kMaxFactor = 32;
+constexpr std::size_t kFallsThatCount = 6;  // 2^5 = 32
 
 // The configuration refuses zeros; a threshold of zero would otherwise mean a change without evidence.
 std::uint32_t at_least_one(std::uint32_t n) { return std::max<std::uint32_t>(n, 1); }
@@ -77,21 +78,22 @@ void Hysteresis::adopt(const Hysteresis& other) {
   successes_ = failures_ = failures_in_a_row_ = 0;
 }
 
+std::optional<Instant> Hysteresis::left_up_at() const {
+  return falls_.empty() ? std::nullopt : std::optional(falls_.back());
+}
+
 std::uint64_t Hysteresis::rise_needed(Instant now) const {
   const std::uint64_t rise = at_least_one(thresholds_.rise);
-  if (fall_count_ == 0 || now - falls_[(fall_count_ - 1) % falls_.size()] > kFlapWindow) return rise;
+  if (falls_.empty() || now - falls_.back() > kFlapWindow) return rise;
   return rise * factor_;
 }
 
 void Hysteresis::change(State to, Instant now, Cause cause) {
   if (state_ == State::kUp) {
-    left_up_at_ = now;
-    falls_[fall_count_ % falls_.size()] = now;
-    ++fall_count_;
-    std::uint32_t recent = 0;
-    for (std::size_t i = 0; i < std::min<std::size_t>(fall_count_, falls_.size()); ++i) {
-      if (now - falls_[i] <= kFlapWindow) ++recent;
-    }
+    if (falls_.size() == kFallsThatCount) falls_.erase(falls_.begin());
+    falls_.push_back(now);
+    const auto recent =
+        std::count_if(falls_.begin(), falls_.end(), [&](Instant fall) { return now - fall <= kFlapWindow; });
     factor_ = std::min(kMaxFactor, 1U << (recent - 1));
   }
   state_ = to;

@@ -13,9 +13,9 @@
 // Source: SEMANTICS "Checking", hysteresis.  Thread: any (a value).  Tested by: hysteresis_test.cc, tests/replay/
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/time.h"
 #include "config/config.h"
@@ -43,8 +43,8 @@ class Hysteresis {
   const config::Thresholds& thresholds() const { return thresholds_; }
   State state() const { return state_; }
   std::optional<Instant> changed_at() const { return changed_at_; }
-  std::optional<Instant> left_up_at() const { return left_up_at_; }  // when it was up for the last time, if not now
-  std::uint64_t rise_needed(Instant now) const;                      // successes in a row, doubling included
+  std::optional<Instant> left_up_at() const;     // when it was up for the last time, if not now
+  std::uint64_t rise_needed(Instant now) const;  // successes in a row, doubling included
 
   struct Cause {
     enum class Kind : std::uint8_t {
@@ -67,10 +67,9 @@ class Hysteresis {
   std::uint32_t successes_ = 0;  // in a row
   std::uint32_t failures_ = 0;   // not forgotten
   std::uint32_t failures_in_a_row_ = 0;
-  std::optional<Instant> changed_at_, left_up_at_;
-  std::array<Instant, 6> falls_{};  // a ring of the last falls; 2^5 = 32 needs six
-  std::uint32_t fall_count_ = 0;    // ever; falls_[(n - 1) % 6] is the last
-  std::uint32_t factor_ = 1;        // of `rise`, as of the last fall
+  std::uint32_t factor_ = 1;  // of `rise`, as of the last fall
+  MaybeInstant changed_at_;
+  std::vector<Instant> falls_;  // the last six, the latest at the end; most endpoints have none
   Cause cause_;
 };
 

@@ -1,6 +1,8 @@
 // Directory: what was touched is ranked again; slots and events follow from what is new.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "health/content.h"
 #include "health/directory_impl.h"
 
@@ -30,7 +32,7 @@ void Directory::Impl::publish(Instant now) {
 
 void Directory::Impl::rank(std::uint32_t slot, Instant now) {
   NameState& name = names[slot];
-  to_contenders(name, now, contenders);
+  to_contenders(name, host_seed, now, contenders);
   ranker.rank(*name.config, contenders, now, ranking);
   // What settles comes up before anybody sees the name without it: it is in the queue again.
   if (!ranking.any_up && settle(slot, now)) return;
@@ -39,18 +41,18 @@ void Directory::Impl::rank(std::uint32_t slot, Instant now) {
   name.failing = ranking.basis == Ranking::Basis::kFailure;
   set_due(slot, ranking.next_change);
 
-  table::SlotContent content = to_content(*name.config, contenders, ranking);
-  if (content == name.content) return;
-  name.content = content;
+  const table::SlotContent content = to_content(*name.config, contenders, ranking);
+  KeptContent kept(content);
+  if (kept == name.content) return;
+  const table::SlotContent before = std::exchange(name.content, std::move(kept)).content();
   if (!name.changed) {
     name.changed = true;
     changed_slots.push_back(slot);
   }
-  std::string choice = describe(content);
-  if (choice == name.choice) return;
-  events.push_back({EventKind::kChoice, name.config->host, "", std::nullopt, name.choice, choice,
+  std::string was = describe(before), is = describe(content);
+  if (was == is) return;
+  events.push_back({EventKind::kChoice, name.config->host, "", std::nullopt, std::move(was), std::move(is),
                     reason(*name.config, contenders, ranking), slot});
-  name.choice = std::move(choice);
 }
 
 // Nothing of the name is up: endpoints that only a doubled `rise` keeps out come up now.
@@ -59,7 +61,7 @@ bool Directory::Impl::settle(std::uint32_t slot, Instant now) {
   const NameState& name = names[slot];
   for (const Endpoint& endpoint : name.endpoints) {
     // What is drained helps nobody: it goes on counting as it would.
-    if (name.candidates[endpoint.candidate].drained) continue;
+    if (name.is_drained(endpoint.candidate)) continue;
     Hysteresis& hysteresis = endpoint.check->hysteresis(name.config->thresholds);
     if (!hysteresis.settle(now)) continue;
     changed = true;
@@ -81,7 +83,7 @@ void Directory::Impl::state_changed(const CheckEntry& check, const config::Thres
     for (const Endpoint& endpoint : name.endpoints) {
       if (endpoint.check != &check) continue;
       events.push_back({EventKind::kState, name.config->host, name.config->candidates[endpoint.candidate].title,
-                        endpoint.address, std::string(word(before)), std::string(word(state)), reason, user.slot});
+                        endpoint.address(), std::string(word(before)), std::string(word(state)), reason, user.slot});
     }
   }
 }

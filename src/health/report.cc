@@ -20,9 +20,9 @@ void append_report(const NameState& name, std::vector<EndpointReport>& rows) {
     EndpointReport& row = rows.emplace_back();
     row.name = name.config->host;
     row.candidate = name.config->candidates[endpoint.candidate].title;
-    row.address = endpoint.address;
+    row.address = endpoint.address();
     row.state = check.hysteresis(name.config->thresholds).state();
-    row.drained = name.candidates[endpoint.candidate].drained;
+    row.drained = name.is_drained(endpoint.candidate);
     row.chosen = endpoint.memory.chosen;
     row.successes = check.successes;
     row.timeouts = check.timeouts;
@@ -56,7 +56,7 @@ std::vector<Standing> Directory::standings(std::uint32_t slot) const {
   const NameState& name = impl_->names.at(slot);
   // Ranked again: with the memory of the last ranking and at its moment the order is the same.
   std::vector<Contender> contenders;
-  to_contenders(name, impl_->last_now, contenders);
+  to_contenders(name, impl_->host_seed, impl_->last_now, contenders);
   Ranker ranker;
   Ranking ranking;
   ranker.rank(*name.config, contenders, impl_->last_now, ranking);

@@ -23,8 +23,8 @@ void Directory::restore(const std::vector<StoredEndpoint>& stored, Instant now) 
                                         [&](const config::Candidate& c) { return c.title == row.candidate; });
     if (candidate == candidates.end()) continue;
     const auto index = static_cast<std::uint32_t>(candidate - candidates.begin());
-    if (row.drained && !name.candidates[index].drained) {  // the operator's word has no age
-      name.candidates[index].drained = true;
+    if (row.drained && !name.is_drained(index)) {  // the operator's word has no age
+      name.set_drained(index, true);
       impl.touch(found->second);
     }
     if (row.age > impl.config->state_max_age) continue;
@@ -39,13 +39,13 @@ void Directory::restore(const std::vector<StoredEndpoint>& stored, Instant now) 
   for (const Row& row : rows) {
     if (!row.stored->chosen) continue;
     for (Endpoint& endpoint : impl.names[row.slot].endpoints) {
-      if (endpoint.address.family == row.stored->address.family) endpoint.memory.chosen = false;
+      if (endpoint.address().family == row.stored->address.family) endpoint.memory.chosen = false;
     }
   }
   for (const Row& row : rows) {
     NameState& name = impl.names[row.slot];
     const auto endpoint = std::find_if(name.endpoints.begin(), name.endpoints.end(), [&](const Endpoint& e) {
-      return e.candidate == row.candidate && e.address == row.stored->address;
+      return e.candidate == row.candidate && e.address() == row.stored->address;
     });
     if (endpoint == name.endpoints.end()) continue;  // a literal that was changed, or resolved otherwise meanwhile
     endpoint->memory.chosen = row.stored->chosen;

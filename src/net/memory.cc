@@ -65,9 +65,10 @@ Result<std::string> memory_to_text(const Fd& memory, std::size_t limit) {
 }
 
 Result<Mapping> Mapping::map(const Fd& memory, Mode mode) {
-  struct stat status {};
-  if (fstat(memory.get(), &status) != 0) return memory_failure("fstat");
-  const auto size = static_cast<std::size_t>(status.st_size);
+  // Not fstat: the C library makes a look at a path of it, and the answerer may look at no path.
+  const off_t end = lseek(memory.get(), 0, SEEK_END);
+  if (end < 0) return memory_failure("lseek");
+  const auto size = static_cast<std::size_t>(end);
   const int rights = mode == Mode::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
   void* address = mmap(nullptr, size, rights, MAP_SHARED, memory.get(), 0);
   if (address == MAP_FAILED) return memory_failure("mmap");

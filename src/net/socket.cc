@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "base/assert.h"
+
 namespace har::net {
 namespace {
 
@@ -35,6 +37,13 @@ tl::expected<Fd, BindError> bound(const IpPort& address, int type, BindOptions o
 }
 
 }  // namespace
+
+std::uint64_t socket_cookie(int fd) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  HAR_ASSERT(getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0);
+  return cookie;
+}
 
 std::string describe(const std::string& operation, const IpPort& address, int code) {
   return fmt::format("{} {}: {}", operation, address.to_string(), strerrordesc_np(code));

@@ -27,6 +27,10 @@ tl::expected<Fd, BindError> bind_udp(const IpPort& address, BindOptions options)
 // Listening, with SO_REUSEADDR, so that connections of an earlier life in TIME_WAIT are no hindrance.
 tl::expected<Fd, BindError> listen_tcp(const IpPort& address, BindOptions options);
 
+// One number a socket, the same for all its duplicates and in all processes (SO_COOKIE). Not fstat's inode: the C
+// library makes a look at a path of that, and who needs it may look at no path.
+std::uint64_t socket_cookie(int fd);
+
 // "bind 127.0.0.1#53: Address already in use"
 std::string describe(const std::string& operation, const IpPort& address, int code);
 

@@ -1,6 +1,7 @@
 #include "probe/host_record.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace har::probe {
 
@@ -145,7 +146,8 @@ HostNews HostRecord::tell() {
   withdrawn_ = false;
   for (Side& side : sides_) {
     if (side.asking || side.failed || side.known == Known::kNothing) continue;  // keeps what it has
-    side.addresses = side.known == Known::kGood ? side.fresh : std::vector<IpAddress>();
+    if (side.known != Known::kGood) side.addresses = {};
+    if (!side.fresh.empty()) side.addresses = std::exchange(side.fresh, {});
   }
   // Too many: each family gets its half, and what the other leaves.
   const std::size_t half = kMostAddresses / 2;

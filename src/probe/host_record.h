@@ -67,7 +67,7 @@ class HostRecord {
   enum class Known : std::uint8_t { kNothing, kGood, kNoData, kNxDomain };
   struct Side {
     std::vector<IpAddress> addresses;  // of the last good answer that was told; what is kept when the next one fails
-    std::vector<IpAddress> fresh;      // of a good answer
+    std::vector<IpAddress> fresh;      // of a good answer that is not told yet
     Known known = Known::kNothing;     // by the last answer
     bool asking = false;
     bool answered = false;      // in this round: an answer, good or negative, came

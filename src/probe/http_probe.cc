@@ -112,7 +112,7 @@ Verdict verdict_of(CURLcode code, CURL* easy) {
 // One running probe.
 struct Exchange {
   Exchange(const config::Check& check, HttpProbes::Secured s, HttpProbes::Done d)
-      : reading(check.expect_status, check.expect_body), secured(std::move(s)), done(std::move(d)) {}
+      : reading(check.http->expect_status, check.http->expect_body), secured(std::move(s)), done(std::move(d)) {}
 
   // Remembers when the verdict fell; says whether libcurl shall go on.
   bool goes_on() {
@@ -167,7 +167,8 @@ int on_close(void* closer, curl_socket_t socket) {
 std::string probe_url(const config::Check& check) {
   const std::string& host = check.http_host.empty() ? check.host : check.http_host;
   const std::string_view scheme = check.method == config::CheckMethod::kHttps ? "https" : "http";
-  return fmt::format("{}://{}:{}{}", scheme, bracketed(host), check.port, check.path.empty() ? "/" : check.path);
+  return fmt::format("{}://{}:{}{}", scheme, bracketed(host), check.port,
+                     check.http->path.empty() ? "/" : check.http->path);
 }
 
 struct HttpProbes::Impl {
@@ -247,7 +248,7 @@ struct HttpProbes::Impl {
     const config::Check& check = target.check;
     CURL* const e = x.easy.get();
     append(x.connect_to, fmt::format("::{}:{}", bracketed(target.address.to_string()), check.port));
-    for (const std::string& line : check.headers) {
+    for (const std::string& line : check.http->headers) {
       if (line.find_first_of("\r\n") == line.npos) append(x.headers, line);
     }
     const bool url = curl_easy_setopt(e, CURLOPT_URL, probe_url(check).c_str()) == CURLE_OK;
@@ -308,7 +309,7 @@ std::optional<HttpProbes::Ticket> HttpProbes::begin(net::Fd connected, const hea
     impl_->idle.pop_back();
   }
   if (!x->easy) return std::nullopt;
-  const std::string& ca_file = target.check->ca_file.empty() ? impl_->system_ca : target.check->ca_file;
+  const std::string& ca_file = target.check->http->ca_file.empty() ? impl_->system_ca : target.check->http->ca_file;
   const bool needs_ca = target.check->method == config::CheckMethod::kHttps && target.check->tls_verify;
   x->multi = &impl_->lane(needs_ca ? ca_file : impl_->system_ca);
   if (!impl_->prepare(*x, target, ca_file) || !x->multi->add(x->easy.get())) return std::nullopt;

@@ -1,6 +1,6 @@
-// HTTPS checks on connections that stand already: a GET, the certificate's verification, the verdict. And those of plain
-// HTTP whose URL or headers are not simple.
-// Not for: connecting (tcp_probe.h), plain HTTP as a rule (plain_http.h), timeouts and limits (prober.h).
+// HTTPS checks on connections that stand already: a GET, the certificate's verification, the verdict. And those of
+// plain HTTP whose URL or headers are not simple. Not for: connecting (tcp_probe.h), plain HTTP as a rule
+// (plain_http.h), timeouts and limits (prober.h).
 //
 // libcurl is given the connected socket, so that it neither resolves nor connects, and the address that was connected
 // is the one that was meant. Each probe is one connection: nothing is kept or reused, TLS sessions neither (a resumed

@@ -32,7 +32,7 @@ Single ask(Server::Behaviour behaviour, const std::function<void(config::Check&)
 }
 
 Single ask_body(const std::string& response, const std::string& body) {
-  return ask(answers(response), [&](config::Check& c) { c.expect_body = body; });
+  return ask(answers(response), [&](config::Check& c) { c.http.edit().expect_body = body; });
 }
 
 TEST(HttpProbe, A200IsOkWithTheKernelsRttAndTheTimeToTheVerdict) {
@@ -51,8 +51,8 @@ TEST(HttpProbe, TheRequestIsAGetWithHostAndHeadersAsConfigured) {
     p.send(kOk);
   });
   auto t = target(CheckMethod::kHttp, server.port());
-  t.check.path = "/a/../health?x=1&y=%20";
-  t.check.headers = {"X-Probe: har", "User-Agent: mine"};
+  t.check.http.edit().path = "/a/../health?x=1&y=%20";
+  t.check.http.edit().headers = {"X-Probe: har", "User-Agent: mine"};
   EXPECT_EQ(probe_once(t).outcome(), Outcome::kOk);
   EXPECT_TRUE(request.starts_with("GET /a/../health?x=1&y=%20 HTTP/1.1\r\n")) << request;
   EXPECT_NE(request.find("\r\nHost: api.example.test:" + std::to_string(server.port()) + "\r\n"), request.npos)
@@ -70,7 +70,7 @@ TEST(HttpProbe, UrlsBracketLiteralsAndPreferTheHttpHost) {
   check.method = CheckMethod::kHttps;
   check.port = 8443;
   check.http_host = "www_1.example.test";
-  check.path = "/x?y";
+  check.http.edit().path = "/x?y";
   EXPECT_EQ(probe_url(check), "https://www_1.example.test:8443/x?y");
 }
 
@@ -134,7 +134,7 @@ TEST(HttpProbe, AnEndlessBodyIsReadToItsMatchOrTo64KiB) {
           if (has_match) p.send("3\r\nREA\r\n2\r\nDY\r\n");
           while (p.send("3e8\r\n" + std::string(1'000, 'x') + "\r\n")) sent += 1'000;
         },
-        [](config::Check& c) { c.expect_body = "READY"; });
+        [](config::Check& c) { c.http.edit().expect_body = "READY"; });
     EXPECT_EQ(single.outcome(), has_match ? Outcome::kOk : Outcome::kResponseError);
     EXPECT_LT(single.took, milliseconds(400));
     EXPECT_LT(sent, 20'000'000U);
@@ -220,7 +220,7 @@ TEST(HttpProbe, ABodyThatStallsIsATimeout) {
         p.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
         p.read_end();
       },
-      [](config::Check& c) { c.expect_body = "xyz"; });
+      [](config::Check& c) { c.http.edit().expect_body = "xyz"; });
   EXPECT_EQ(single.outcome(), Outcome::kTimeout);
   EXPECT_EQ(single.reason(), "timeout in the body");
 }
@@ -246,7 +246,7 @@ TEST(HttpProbe, AResetAtAnyStageIsAResponseError) {
         std::this_thread::sleep_for(milliseconds(20));
         p.reset();
       },
-      [](config::Check& c) { c.expect_body = "xyz"; });
+      [](config::Check& c) { c.http.edit().expect_body = "xyz"; });
   EXPECT_EQ(body.outcome(), Outcome::kResponseError);
 }
 

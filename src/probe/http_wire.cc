@@ -47,9 +47,9 @@ std::optional<std::string> plain_request(const config::Check& check) {
   const std::string& host = check.http_host.empty() ? check.host : check.http_host;
   const auto ip = IpAddress::parse(host);
   const bool is_v6 = ip && ip->family == Family::kV6;
-  const std::string_view path = check.path.empty() ? std::string_view("/") : std::string_view(check.path);
+  const std::string_view path = check.http->path.empty() ? std::string_view("/") : std::string_view(check.http->path);
   if (!(is_v6 || is_plain_host(host)) || !is_plain_path(path)) return std::nullopt;
-  if (!std::all_of(check.headers.begin(), check.headers.end(), is_plain_header)) return std::nullopt;
+  if (!std::all_of(check.http->headers.begin(), check.http->headers.end(), is_plain_header)) return std::nullopt;
 
   std::string text;
   text.reserve(256);
@@ -57,7 +57,7 @@ std::optional<std::string> plain_request(const config::Check& check) {
   // A header of the configuration takes the place of ours.
   const auto add = [&](std::string_view name, std::string_view value) {
     const auto is_it = [&](std::string_view line) { return same(line.substr(0, line.find(':')), name); };
-    if (std::any_of(check.headers.begin(), check.headers.end(), is_it)) return;
+    if (std::any_of(check.http->headers.begin(), check.http->headers.end(), is_it)) return;
     text.append(name).append(": ").append(value).append("\r\n");
   };
   std::string authority = is_v6 ? "[" + host + "]" : host;
@@ -65,7 +65,7 @@ std::optional<std::string> plain_request(const config::Check& check) {
   add("Host", authority);
   add("User-Agent", "har/" HAR_VERSION);
   add("Accept", "*/*");
-  for (const std::string& line : check.headers) text.append(line).append("\r\n");
+  for (const std::string& line : check.http->headers) text.append(line).append("\r\n");
   return text.append("\r\n");
 }
 

@@ -110,7 +110,7 @@ TEST(HttpWire, LinesWithoutEndHaveTheirBound) {
 config::Check check(const std::string& host, const std::string& path = "/") {
   config::Check c;
   c.host = host;
-  c.path = path;
+  c.http.edit().path = path;
   return c;
 }
 
@@ -121,11 +121,11 @@ TEST(PlainRequest, IsAGetWithHostAndTheConfiguredHeaders) {
             "\r\nAccept: */*\r\n\r\n");
   c.port = 8080;
   c.http_host = "www_1.example.test";
-  c.headers = {"X-Probe: har", "user-agent: mine"};
+  c.http.edit().headers = {"X-Probe: har", "user-agent: mine"};
   EXPECT_EQ(plain_request(c),
             "GET /a/../health?x=1&y=%20 HTTP/1.1\r\nHost: www_1.example.test:8080\r\nAccept: */*\r\n"
             "X-Probe: har\r\nuser-agent: mine\r\n\r\n");
-  c.headers = {"Host: other.test"};
+  c.http.edit().headers = {"Host: other.test"};
   EXPECT_EQ(plain_request(c)->find("www_1"), std::string::npos);
   EXPECT_NE(plain_request(check("2001:db8::1"))->find("\r\nHost: [2001:db8::1]\r\n"), std::string::npos);
 }
@@ -142,7 +142,7 @@ TEST(PlainRequest, WhatIsNotSimpleIsLeftToTheLibrary) {
   }
   for (const char* header : {"Accept:", "X-Empty;", "no colon", ": x", "A: b\r\nC: d", "A B: c"}) {
     config::Check c = check("a.test");
-    c.headers = {header};
+    c.http.edit().headers = {header};
     EXPECT_FALSE(plain_request(c)) << header;
   }
 }

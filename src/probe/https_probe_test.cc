@@ -95,7 +95,7 @@ class HttpsProbe : public ::testing::Test {
   }
   static Single probe_port(std::uint16_t port, const std::function<void(config::Check&)>& change = {}) {
     auto t = target(CheckMethod::kHttps, port);
-    t.check.ca_file = file("ca.pem");
+    t.check.http.edit().ca_file = file("ca.pem");
     t.check.timeout = seconds(3);
     if (change) change(t.check);
     return probe_once(t);
@@ -123,8 +123,10 @@ TEST_F(HttpsProbe, AGoodCertificateIsOk) {
 }
 
 TEST_F(HttpsProbe, TheBodyIsReadThroughTls) {
-  EXPECT_EQ(probe("good", [](config::Check& c) { c.expect_body = "Ciphers supported"; }).outcome(), Outcome::kOk);
-  EXPECT_EQ(probe("good", [](config::Check& c) { c.expect_body = "not there"; }).reason(), "body not as expected");
+  EXPECT_EQ(probe("good", [](config::Check& c) { c.http.edit().expect_body = "Ciphers supported"; }).outcome(),
+            Outcome::kOk);
+  EXPECT_EQ(probe("good", [](config::Check& c) { c.http.edit().expect_body = "not there"; }).reason(),
+            "body not as expected");
 }
 
 TEST_F(HttpsProbe, BadCertificatesAreResponseErrorsThatSayWhy) {
@@ -140,13 +142,13 @@ TEST_F(HttpsProbe, BadCertificatesAreResponseErrorsThatSayWhy) {
 }
 
 TEST_F(HttpsProbe, WithoutACaFileTheSystemsBundleDecides) {
-  const Single single = probe("good", [](config::Check& c) { c.ca_file.clear(); });
+  const Single single = probe("good", [](config::Check& c) { c.http.edit().ca_file.clear(); });
   EXPECT_EQ(single.outcome(), Outcome::kResponseError);
   EXPECT_EQ(single.reason(), "certificate of unknown issuer");
 }
 
 TEST_F(HttpsProbe, ACaFileThatIsNotThereIsAnErrorOfOurOwn) {
-  const Single single = probe("good", [](config::Check& c) { c.ca_file = file("missing.pem"); });
+  const Single single = probe("good", [](config::Check& c) { c.http.edit().ca_file = file("missing.pem"); });
   EXPECT_EQ(single.outcome(), Outcome::kOtherError);
   EXPECT_EQ(single.reason(), "CA file cannot be read");
 }

@@ -16,7 +16,7 @@ class PlainHttp {
   PlainHttp(net::Fd socket, std::string request, const config::Check& check)
       : socket_(std::move(socket)),
         request_(std::move(request)),
-        wire_(HttpReading(check.expect_status, check.expect_body)) {}
+        wire_(HttpReading(check.http->expect_status, check.http->expect_body)) {}
 
   // Does what can be done now. What is to be waited for next; kNone: the verdict has fallen.
   net::Watch::Interest go_on();

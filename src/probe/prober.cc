@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/few.h"
 #include "net/clock.h"
 #include "net/one_shots.h"
 #include "probe/http_probe.h"
@@ -57,7 +58,7 @@ struct Prober::Impl {
   };
   struct Entry {
     health::CheckTarget target;
-    std::vector<std::unique_ptr<Probe>> probes;
+    Few<std::unique_ptr<Probe>> probes;
   };
   struct Name {  // of a probe that may be gone
     CheckId id;
@@ -112,7 +113,8 @@ struct Prober::Impl {
 
   void begin(const Schedule::Start& start) {
     Entry& entry = entries.at(start.id);
-    auto& probe = *entry.probes.emplace_back(std::make_unique<Probe>());
+    entry.probes.push_back(std::make_unique<Probe>());
+    Probe& probe = **(entry.probes.end() - 1);
     const config::Check& check = entry.target.check;
     const Instant now = net::now();
     probe.id = start.id;
@@ -270,7 +272,7 @@ struct Prober::Impl {
     if (std::exchange(probe.securing, false)) --securing;
     if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
     auto& probes = entries.at(probe.id).probes;
-    const auto at = std::find_if(probes.begin(), probes.end(), [&](const auto& p) { return p.get() == &probe; });
+    auto* const at = std::find_if(probes.begin(), probes.end(), [&](const auto& p) { return p.get() == &probe; });
     HAR_ASSERT(at != probes.end());
     auto gone = std::move(*at);
     probes.erase(at);
@@ -361,7 +363,7 @@ void Prober::add(CheckId id, const health::CheckTarget& target, const health::Pa
 void Prober::remove(CheckId id) {
   const auto at = impl_->entries.find(id);
   if (at == impl_->entries.end()) return;
-  while (!at->second.probes.empty()) impl_->detach(*at->second.probes.back());
+  while (!at->second.probes.empty()) impl_->detach(**at->second.probes.begin());
   impl_->schedule.remove(id);
   impl_->entries.erase(at);
   impl_->arm();

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <random>
-#include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "dns/name.h"
 #include "dns/types.h"
 #include "net/clock.h"
+#include "probe/due_heap.h"
 #include "probe/host_record.h"
 #include "probe/question.h"
 
@@ -30,8 +30,10 @@ struct Resolver::Impl {
   struct Entry {
     Entry(Duration frequency, Instant now) : record(frequency, now) {}
     HostRecord record;
-    std::uint64_t serial = 0;  // a host that went and came again is another one
-    Instant queued = kNever;   // where it stands in queue; kNever: nowhere
+    std::uint64_t number = 0;           // a host that went and came again is another one
+    const std::string* host = nullptr;  // the key of `entries`
+    std::uint32_t heap_place = 0;
+    bool is_queued = false;
     ResolverStats stats;
   };
   using Entries = std::unordered_map<std::string, Entry>;
@@ -46,16 +48,22 @@ struct Resolver::Impl {
 
   // ---- hosts and their order
 
-  void place(const std::string& host, Entry& entry) {
-    if (entry.queued != kNever) queue.erase({entry.queued, &host});
-    entry.queued = entry.record.next_event();
-    if (entry.queued != kNever) queue.emplace(entry.queued, &host);
+  void place(Entry& entry) {
+    unplace(entry);
+    const Instant due = entry.record.next_event();
+    if (due == kNever) return;
+    queue.add(entry, due);
+    entry.is_queued = true;
+  }
+
+  void unplace(Entry& entry) {
+    if (std::exchange(entry.is_queued, false)) queue.remove(entry);
   }
 
   void arm() {
     if (!has_upstreams || queue.empty() || in_flight >= kMostInFlight) return pump_timer.cancel();
     const Instant now = net::now();
-    Instant when = queue.begin()->first;
+    Instant when = queue.first().due;
     if (slot_used >= kMostPerSlot) when = std::max(when, slot + kSlot);
     pump_timer.set(when - now);
   }
@@ -66,13 +74,12 @@ struct Resolver::Impl {
       slot = now;
       slot_used = 0;
     }
-    while (!queue.empty() && queue.begin()->first <= now && in_flight < kMostInFlight && slot_used < kMostPerSlot) {
-      const std::string host = *queue.begin()->second;
-      const auto at = entries.find(host);
-      Entry& entry = at->second;
+    while (!queue.empty() && queue.first().due <= now && in_flight < kMostInFlight && slot_used < kMostPerSlot) {
+      Entry& entry = *queue.first().entry;
+      const std::string host = *entry.host;
       HostNews news = entry.record.look(now);
       if (news.what == HostNews::What::kNothing) news = ask(host, entry, now);
-      place(at->first, entry);
+      place(entry);
       tell(host, news);  // the entry may be gone then
     }
     arm();
@@ -97,7 +104,7 @@ struct Resolver::Impl {
     ++in_flight;
     ++slot_used;
     start(name, family == Family::kV4 ? dns::kTypeA : dns::kTypeAaaa, std::nullopt,
-          [this, host, family, serial = entry.serial](const DnsEnding& ending) {
+          [this, host, family, serial = entry.number](const DnsEnding& ending) {
             --in_flight;
             answered(host, serial, family, ending);
           });
@@ -112,9 +119,9 @@ struct Resolver::Impl {
 
   void answered(const std::string& host, std::uint64_t serial, Family family, const DnsEnding& ending) {
     const auto at = entries.find(host);
-    if (at != entries.end() && at->second.serial == serial) {
+    if (at != entries.end() && at->second.number == serial) {
       const HostNews news = at->second.record.ended(family, ending, net::now(), random(generator));
-      place(at->first, at->second);
+      place(at->second);
       tell(host, news);
     }
     arm();
@@ -163,9 +170,9 @@ struct Resolver::Impl {
   const Failed failed;
   // owned by this thread
   Entries entries;
-  std::set<std::pair<Instant, const std::string*>> queue;  // the strings are keys of `entries`
-  bool has_upstreams = false;                              // a set was given, be it empty
-  std::size_t in_flight = 0;                               // questions without answer
+  DueHeap<Entry> queue;
+  bool has_upstreams = false;  // a set was given, be it empty
+  std::size_t in_flight = 0;   // questions without answer
   Instant slot{};
   std::size_t slot_used = 0;
   std::uint64_t last_serial = 0;
@@ -189,7 +196,7 @@ void Resolver::set_upstreams(std::vector<IpPort> upstreams, Duration resolver_ti
   me.asking.limits = {.try_timeout = resolver_timeout, .total = std::max(kLeastTotal, resolver_timeout)};
   for (auto& [host, entry] : me.entries) {
     entry.record.ask_again_if_failed(now);
-    me.place(host, entry);
+    me.place(entry);
   }
   me.arm();
   me.take_care();
@@ -202,7 +209,7 @@ void Resolver::begin_anew() {
   me.asking.choice.set(me.asking.places.order(), now);
   for (auto& [host, entry] : me.entries) {
     entry.record.ask_again(now);
-    me.place(host, entry);
+    me.place(entry);
   }
   me.arm();
   me.take_care();
@@ -222,15 +229,16 @@ void Resolver::set_hosts(std::vector<Host> hosts) {
       ++at;
       continue;
     }
-    if (at->second.queued != kNever) me.queue.erase({at->second.queued, &at->first});
+    me.unplace(at->second);
     at = me.entries.erase(at);
   }
   for (const auto& [host, frequency] : wanted) {
     const auto [at, is_new] = me.entries.try_emplace(host, frequency, now);
     at->second.record.set_frequency(frequency);
     if (!is_new) continue;
-    at->second.serial = ++me.last_serial;
-    me.place(at->first, at->second);
+    at->second.number = ++me.last_serial;
+    at->second.host = &at->first;
+    me.place(at->second);
   }
   me.arm();
   me.take_care();

@@ -64,17 +64,18 @@ Instant Schedule::next_slot(Instant now) {
 void Schedule::add(health::CheckId id, const Rhythm& rhythm, const health::Pace& pace, Instant now) {
   const auto [at, is_new] = entries_.try_emplace(id);
   HAR_ASSERT(is_new);
+  at->second.number = id;
   at->second.rhythm = rhythm;
   at->second.pace = pace;
   at->second.forced = next_slot(now);
   reckon_demand(at->second);
-  place(id, at->second);
+  place(at->second);
 }
 
 void Schedule::remove(health::CheckId id) {
   const auto at = entries_.find(id);
   if (at == entries_.end()) return;
-  unplace(id, at->second);
+  unplace(at->second);
   in_flight_ -= at->second.in_flight;
   demand_ -= at->second.rate;
   entries_.erase(at);
@@ -86,21 +87,21 @@ void Schedule::repace(health::CheckId id, const health::Pace& pace) {
   if (pace.down_since != at->second.pace.down_since) at->second.backed_off = {};
   at->second.pace = pace;
   reckon_demand(at->second);
-  place(id, at->second);
+  place(at->second);
 }
 
 void Schedule::check_now(health::CheckId id, Instant now) {
   const auto at = entries_.find(id);
   if (at == entries_.end()) return;
-  at->second.forced = std::min(now, at->second.forced.value_or(now));
-  place(id, at->second);
+  at->second.forced = at->second.forced ? std::min(now, *at->second.forced) : now;
+  place(at->second);
 }
 
 void Schedule::check_all_now(Instant now) {
   for (auto& [id, entry] : entries_) {
     const Instant when = next_slot(now);
-    entry.forced = std::min(when, entry.forced.value_or(when));
-    place(id, entry);
+    entry.forced = entry.forced ? std::min(when, *entry.forced) : when;
+    place(entry);
   }
 }
 
@@ -123,17 +124,16 @@ Instant Schedule::due_of(const Entry& entry) const {
   return start + stretched(entry.regular);
 }
 
-void Schedule::place(health::CheckId id, Entry& entry) {
-  unplace(id, entry);
+void Schedule::place(Entry& entry) {
+  unplace(entry);
   if (entry.in_flight >= std::max(1U, entry.pace.fall)) return;  // ended() places it again
-  entry.due = due_of(entry);
-  queue_.emplace(entry.due, id);
+  queue_.add(entry, due_of(entry));
   entry.place = Entry::Place::kQueue;
 }
 
-void Schedule::unplace(health::CheckId id, Entry& entry) {
-  if (entry.place == Entry::Place::kQueue) queue_.erase({entry.due, id});
-  if (entry.place == Entry::Place::kTls) tls_queue_.erase({entry.due, id});
+void Schedule::unplace(Entry& entry) {
+  if (entry.place == Entry::Place::kQueue) queue_.remove(entry);
+  if (entry.place == Entry::Place::kTls) tls_queue_.remove(entry);
   entry.place = Entry::Place::kNone;
 }
 
@@ -142,26 +142,25 @@ std::optional<Schedule::Start> Schedule::take_due(Instant now, Duration early) {
   if (in_flight_ >= limits_.in_flight) return std::nullopt;
   const bool tls_allowed = handshakes_ < limits_.tls_handshakes;
   // What may not start for want of a handshake steps aside, so that it does not hold up the others.
-  while (!tls_allowed && !queue_.empty() && queue_.begin()->first <= now) {
-    const health::CheckId id = queue_.begin()->second;
-    Entry& entry = entries_.at(id);
-    if (!entry.rhythm.tls) break;
-    tls_queue_.insert(queue_.extract(queue_.begin()));
-    entry.place = Entry::Place::kTls;
+  while (!tls_allowed && !queue_.empty() && queue_.first().due <= now) {
+    const auto [due, entry] = queue_.first();
+    if (!entry->rhythm.tls) break;
+    queue_.remove(*entry);
+    tls_queue_.add(*entry, due);
+    entry->place = Entry::Place::kTls;
   }
   const bool has_tls = tls_allowed && !tls_queue_.empty();
-  const bool has_other = !queue_.empty() && queue_.begin()->first <= now + early;
+  const bool has_other = !queue_.empty() && queue_.first().due <= now + early;
   if (!has_tls && !has_other) return std::nullopt;
-  const bool take_tls = has_tls && (!has_other || *tls_queue_.begin() < *queue_.begin());
-  const health::CheckId id = (take_tls ? tls_queue_ : queue_).begin()->second;
-  Entry& entry = entries_.at(id);
-  start(id, entry, now);
-  return Start{.id = id, .serial = entry.serial};
+  const bool take_tls = has_tls && (!has_other || tls_queue_.first() < queue_.first());
+  Entry& entry = *(take_tls ? tls_queue_ : queue_).first().entry;
+  start(entry, now);
+  return Start{.id = entry.number, .serial = entry.serial};
 }
 
-void Schedule::start(health::CheckId id, Entry& entry, Instant now) {
+void Schedule::start(Entry& entry, Instant now) {
   const bool first = !entry.last_start;
-  const Duration lag = now - entry.due;
+  const Duration lag = now - (entry.place == Entry::Place::kTls ? tls_queue_ : queue_).due_of(entry);
   // First probes are as many as the configuration has checks; how long they take says nothing of the schedule.
   if (!first) {
     ++started_since_;
@@ -179,20 +178,20 @@ void Schedule::start(health::CheckId id, Entry& entry, Instant now) {
   entry.regular = first ? rhythm.frequency_changing + scaled(interval - rhythm.frequency_changing, random())
                         : scaled(interval, 1 - kJitter * random());
   entry.last_start = now;
-  entry.forced.reset();
+  entry.forced = std::nullopt;
   entry.newest_unanswered = true;
   ++entry.serial;
   ++entry.in_flight;
   ++in_flight_;
   ++started_;
   if (rhythm.tls) ++handshakes_;
-  place(id, entry);
+  place(entry);
 }
 
 Instant Schedule::next_due() const {
   if (in_flight_ >= limits_.in_flight) return kNever;
-  if (!tls_queue_.empty() && handshakes_ < limits_.tls_handshakes) return tls_queue_.begin()->first;
-  return queue_.empty() ? kNever : queue_.begin()->first;
+  if (!tls_queue_.empty() && handshakes_ < limits_.tls_handshakes) return tls_queue_.first().due;
+  return queue_.empty() ? kNever : queue_.first().due;
 }
 
 void Schedule::ended(health::CheckId id, std::uint32_t serial) {
@@ -203,14 +202,14 @@ void Schedule::ended(health::CheckId id, std::uint32_t serial) {
   --entry.in_flight;
   --in_flight_;
   if (serial == entry.serial) entry.newest_unanswered = false;
-  place(id, entry);
+  place(entry);
 }
 
 void Schedule::ask_again(health::CheckId id, std::uint32_t serial, Instant now, bool at_once) {
   const auto at = entries_.find(id);
   if (at == entries_.end()) return;
   const Instant when = at_once ? now : now + stretched(at->second.rhythm.frequency_changing);
-  at->second.forced = std::min(when, at->second.forced.value_or(when));
+  at->second.forced = at->second.forced ? std::min(when, *at->second.forced) : when;
   ended(id, serial);
 }
 
@@ -243,8 +242,8 @@ void Schedule::review(Instant now) {
   // Those that still wait count as well: with nothing ending nothing starts.
   for (const auto* queue : {&queue_, &tls_queue_}) {
     if (queue->empty()) continue;
-    const auto& [due, id] = *queue->begin();
-    if (entries_.at(id).last_start) lag = std::max(lag, now - due);
+    const auto& [due, entry] = queue->first();
+    if (entry->last_start) lag = std::max(lag, now - due);
   }
   if (lag <= kTolerated) {
     was_late_ = false;

@@ -17,12 +17,11 @@
 #include <deque>
 #include <optional>
 #include <random>
-#include <set>
 #include <unordered_map>
-#include <utility>
 
 #include "base/time.h"
 #include "health/directory.h"
+#include "probe/due_heap.h"
 #include "probe/limits.h"
 
 namespace har::probe {
@@ -82,17 +81,18 @@ class Schedule {
 
  private:
   struct Entry {
+    health::CheckId number = 0;
+    std::uint32_t heap_place = 0;
     Rhythm rhythm;
     health::Pace pace;
-    std::optional<Instant> last_start;
+    MaybeInstant last_start;
+    MaybeInstant forced;       // check_now(), or asked again: due then, whatever the rules say
+    Duration regular{};        // this round's interval, jitter included
+    Duration backed_off{};     // this round's interval when down for long; zero: not down for long
+    std::int64_t rate = 0;     // its share of demand_
     std::uint32_t serial = 0;  // of the newest probe
     std::uint32_t in_flight = 0;
     bool newest_unanswered = false;
-    std::optional<Instant> forced;  // check_now(), or asked again: due then, whatever the rules say
-    Duration regular{};             // this round's interval, jitter included
-    Duration backed_off{};          // this round's interval when down for long; zero: not down for long
-    std::int64_t rate = 0;          // its share of demand_
-    Instant due{};                  // valid while queued
     enum class Place : std::uint8_t { kNone, kQueue, kTls } place = Place::kNone;
   };
   using Entries = std::unordered_map<health::CheckId, Entry>;
@@ -100,9 +100,9 @@ class Schedule {
   Instant next_slot(Instant now);
   Instant due_of(const Entry& entry) const;
   Duration stretched(Duration interval) const;
-  void place(health::CheckId id, Entry& entry);
-  void unplace(health::CheckId id, Entry& entry);
-  void start(health::CheckId id, Entry& entry, Instant now);
+  void place(Entry& entry);
+  void unplace(Entry& entry);
+  void start(Entry& entry, Instant now);
   void reckon_demand(Entry& entry);
   void review(Instant now);
   double random();
@@ -110,8 +110,8 @@ class Schedule {
   ProbeLimits limits_;
   std::minstd_rand random_;
   Entries entries_;
-  std::set<std::pair<Instant, health::CheckId>> queue_;      // by due time
-  std::set<std::pair<Instant, health::CheckId>> tls_queue_;  // due already, waiting for a handshake to end
+  DueHeap<Entry> queue_;
+  DueHeap<Entry> tls_queue_;  // due already, waiting for a handshake to end
   std::uint32_t in_flight_ = 0, handshakes_ = 0;
   std::uint64_t started_ = 0, late_ = 0;
   // pacing of first probes

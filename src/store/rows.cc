@@ -4,6 +4,8 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "store/digest.h"
+
 namespace har::store {
 namespace {
 
@@ -69,40 +71,15 @@ void bind_text(SQLite::Statement& statement, int index, const std::string& text)
   }
 }
 
-// Runs a statement and leaves it ready for the next row, also when it throws.
-void run(SQLite::Statement& statement) {
-  struct Reset {
-    SQLite::Statement& statement;
-    ~Reset() { statement.tryReset(); }
-  } const reset{statement};
-  statement.exec();
-}
+// Leaves a statement ready for its next use, also when it throws.
+struct Reset {
+  SQLite::Statement& statement;
+  ~Reset() { statement.tryReset(); }
+};
 
-// Of everything in a row that may change; never 0. Two different rows share one once in an age, and then a row is
-// written at its next change.
-std::uint64_t digest_of(const EndpointRow& row) {
-  std::uint64_t digest = 0xCBF29CE484222325;
-  const auto mix = [&digest](std::uint64_t value) {
-    digest = (digest ^ value) * 0x9E3779B97F4A7C15;
-    digest ^= digest >> 32;
-  };
-  const auto mix_time = [&mix](const std::optional<Instant>& time) {
-    mix(time ? static_cast<std::uint64_t>(time->time_since_epoch().count()) : 1);
-  };
-  const health::EndpointReport& r = row.report;
-  mix(static_cast<std::uint64_t>(r.state) << 2 | static_cast<std::uint64_t>(r.drained) << 1 |
-      static_cast<std::uint64_t>(r.chosen));
-  for (const std::uint64_t count : {r.successes, r.timeouts, r.connect_errors, r.response_errors, r.other_errors,
-                                    row.dns_successes, row.dns_timeouts, row.dns_errors}) {
-    mix(count);
-  }
-  mix_time(r.last_check);
-  mix_time(r.last_success);
-  mix_time(r.last_failure);
-  mix(std::hash<std::string>{}(r.last_status));
-  mix(static_cast<std::uint64_t>(r.connect_time.count()));
-  mix(static_cast<std::uint64_t>(r.response_time.count()));
-  return digest | 1;
+void run(SQLite::Statement& statement) {
+  const Reset reset{statement};
+  statement.exec();
 }
 
 }  // namespace
@@ -211,78 +188,103 @@ Rows::Rows(SQLite::Database& database)
                   "INSERT INTO samples (time, name, candidate, address, connect_time, response_time, outcome) "
                   "VALUES (?, ?, ?, ?, ?, ?, ?)"),
       delete_name_(database, "DELETE FROM names WHERE name = ?"),
+      delete_endpoints_(database, "DELETE FROM candidates WHERE name = ?"),
+      list_endpoints_(database, "SELECT candidate, address FROM candidates WHERE name = ?"),
       delete_endpoint_(database, "DELETE FROM candidates WHERE name = ? AND candidate = ? AND address = ?") {
   SQLite::Statement endpoints(database, "SELECT name, candidate, address FROM candidates");
   while (endpoints.executeStep()) {
-    endpoints_.emplace(
-        Key(endpoints.getColumn(0).getString(), endpoints.getColumn(1).getString(), endpoints.getColumn(2).getString()),
-        0);
+    known_[endpoints.getColumn(0).getString()].endpoints.push_back(
+        {key_of(endpoints.getColumn(1).getString(), endpoints.getColumn(2).getString()), 0});
   }
   SQLite::Statement names(database, "SELECT name FROM names");
-  while (names.executeStep()) names_.emplace(names.getColumn(0).getString(), std::nullopt);
-}
-
-Rows::Key Rows::key_of(const EndpointRow& row) {
-  return {row.report.name, row.report.candidate, row.report.address.to_string()};
+  while (names.executeStep()) known_[names.getColumn(0).getString()].has_row = true;
 }
 
 Rows::Difference Rows::difference(const Batch& batch) const {
   static const std::unordered_map<std::string, StateRows::Name> kNone;
+  static const Known kUnknown;
   const auto& state = batch.state ? batch.state->names : kNone;
   Difference out;
   for (const auto& [name, rows] : state) {
-    if (rows.queries) {
-      const auto known = names_.find(name);
-      if (known == names_.end() || known->second != *rows.queries) out.names.emplace_back(name, *rows.queries);
+    const auto found = known_.find(name);
+    const Known& known = found == known_.end() ? kUnknown : found->second;
+    Difference::Name one;
+    one.name = &name;
+    one.after.has_row = known.has_row;
+    one.after.queries = known.queries;
+    if (rows.queries && known.queries != rows.queries) {
+      one.is_queries_changed = one.after.has_row = true;
+      one.after.queries = rows.queries;
     }
-    std::map<Key, const EndpointRow*> listed;
-    for (const EndpointRow& row : rows.endpoints) listed[key_of(row)] = &row;
-    for (const auto& [key, row] : listed) {
-      const auto known = endpoints_.find(key);
-      const std::uint64_t digest = digest_of(*row);
-      if (known == endpoints_.end() || known->second != digest) out.changed.push_back({key, row, digest});
+    std::size_t kept = 0;
+    for (const EndpointRow& row : rows.endpoints) {
+      const Known::Endpoint now{key_of(row.report.candidate, row.report.address.to_string()), digest_of(row)};
+      const auto before = std::find_if(known.endpoints.begin(), known.endpoints.end(),
+                                       [&](const Known::Endpoint& endpoint) { return endpoint.key == now.key; });
+      if (before != known.endpoints.end()) ++kept;
+      if (before == known.endpoints.end() || before->digest != now.digest) one.changed.push_back(&row);
+      one.after.endpoints.push_back(now);
     }
-    for (auto i = endpoints_.lower_bound(Key(name, "", "")); i != endpoints_.end() && std::get<0>(i->first) == name;
-         ++i) {
-      if (!listed.contains(i->first)) out.gone.push_back(i->first);
-    }
+    if (kept < known.endpoints.size()) one.all = &rows.endpoints;
+    if (one.is_queries_changed || !one.changed.empty() || one.all != nullptr) out.names.push_back(std::move(one));
   }
   if (!batch.keep_names) return out;
   const std::unordered_set<std::string> kept(batch.keep_names->begin(), batch.keep_names->end());
-  const auto is_forgotten = [&](const std::string& name) { return !kept.contains(name) && !state.contains(name); };
-  for (const auto& [key, known] : endpoints_) {
-    if (is_forgotten(std::get<0>(key))) out.gone.push_back(key);
-  }
-  for (const auto& [name, known] : names_) {
-    if (is_forgotten(name)) out.names_gone.push_back(name);
+  for (const auto& [name, known] : known_) {
+    if (!kept.contains(name) && !state.contains(name)) out.forgotten.push_back(name);
   }
   return out;
 }
 
 void Rows::write(const Batch& batch) {
-  const Difference changes = difference(batch);
+  Difference changes = difference(batch);
   if (changes.is_empty() && batch.events.empty() && batch.samples.empty()) return;
   SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
-  for (const std::string& name : changes.names_gone) {
-    delete_name_.bind(1, name);
-    run(delete_name_);
+  for (const std::string& name : changes.forgotten) {
+    for (SQLite::Statement* const statement : {&delete_name_, &delete_endpoints_}) {
+      statement->bind(1, name);
+      run(*statement);
+    }
   }
-  for (const Key& key : changes.gone) {
-    delete_endpoint_.bind(1, std::get<0>(key));
-    delete_endpoint_.bind(2, std::get<1>(key));
-    delete_endpoint_.bind(3, std::get<2>(key));
-    run(delete_endpoint_);
+  for (const Difference::Name& one : changes.names) {
+    if (one.all != nullptr) delete_others(*one.name, *one.all);
+    if (one.is_queries_changed) {
+      put_name_.bind(1, *one.name);
+      put_name_.bind(2, stored(*one.after.queries));
+      run(put_name_);
+    }
+    for (const EndpointRow* row : one.changed) write_endpoint(*row, *batch.state);
   }
-  for (const auto& [name, queries] : changes.names) {
-    put_name_.bind(1, name);
-    put_name_.bind(2, stored(queries));
-    run(put_name_);
-  }
-  for (const auto& changed : changes.changed) write_endpoint(*changed.row, *batch.state);
   for (const EventRow& row : batch.events) write_event(row);
   for (const Sample& sample : batch.samples) write_sample(sample);
   transaction.commit();
-  remember(changes);
+  for (const std::string& name : changes.forgotten) known_.erase(name);
+  for (Difference::Name& one : changes.names) {
+    one.after.endpoints.shrink_to_fit();
+    known_[*one.name] = std::move(one.after);
+  }
+}
+
+// The name's rows in the file that are not among these.
+void Rows::delete_others(const std::string& name, const std::vector<EndpointRow>& endpoints) {
+  std::vector<std::pair<std::string, std::string>> others;
+  {
+    const Reset reset{list_endpoints_};
+    list_endpoints_.bind(1, name);
+    while (list_endpoints_.executeStep()) {
+      std::pair one{list_endpoints_.getColumn(0).getString(), list_endpoints_.getColumn(1).getString()};
+      const bool is_kept = std::any_of(endpoints.begin(), endpoints.end(), [&](const EndpointRow& row) {
+        return row.report.candidate == one.first && row.report.address.to_string() == one.second;
+      });
+      if (!is_kept) others.push_back(std::move(one));
+    }
+  }
+  for (const auto& [candidate, address] : others) {
+    delete_endpoint_.bind(1, name);
+    delete_endpoint_.bind(2, candidate);
+    delete_endpoint_.bind(3, address);
+    run(delete_endpoint_);
+  }
 }
 
 void Rows::write_endpoint(const EndpointRow& row, const StateRows& state) {
@@ -334,13 +336,6 @@ void Rows::write_sample(const Sample& sample) {
   s.bind(6, micros(sample.response_time));
   s.bind(7, std::string(health::word(sample.outcome)));
   run(s);
-}
-
-void Rows::remember(const Difference& difference) {
-  for (const std::string& name : difference.names_gone) names_.erase(name);
-  for (const Key& key : difference.gone) endpoints_.erase(key);
-  for (const auto& [name, queries] : difference.names) names_[name] = queries;
-  for (const auto& changed : difference.changed) endpoints_[changed.key] = changed.digest;
 }
 
 StateRows Rows::read_back(Instant now, WallTime wall) {

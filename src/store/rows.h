@@ -4,10 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -35,32 +33,40 @@ class Rows {
   StateRows read_back(Instant now, WallTime wall);
 
  private:
-  using Key = std::tuple<std::string, std::string, std::string>;  // name, candidate, address
-  static Key key_of(const EndpointRow& row);
-  struct Difference {
-    struct Changed {
-      Key key;
-      const EndpointRow* row;
-      std::uint64_t digest;
+  // What the file holds of one name. Digests, not the rows themselves: with many endpoints they were as much memory as
+  // all that is known of their health.
+  struct Known {
+    struct Endpoint {
+      std::uint64_t key = 0;     // of candidate and address
+      std::uint64_t digest = 0;  // of what we last wrote; 0: was there when the file was opened
+      bool operator==(const Endpoint&) const = default;
     };
-    std::vector<Changed> changed;
-    std::vector<Key> gone;
-    std::vector<std::pair<std::string, std::uint64_t>> names;
-    std::vector<std::string> names_gone;
-    bool is_empty() const { return changed.empty() && gone.empty() && names.empty() && names_gone.empty(); }
+    std::vector<Endpoint> endpoints;
+    bool has_row = false;                  // in table names
+    std::optional<std::uint64_t> queries;  // as we last wrote it
+  };
+  struct Difference {
+    struct Name {
+      const std::string* name = nullptr;
+      Known after;
+      bool is_queries_changed = false;
+      std::vector<const EndpointRow*> changed;
+      const std::vector<EndpointRow>* all = nullptr;  // where some of the file's are not among them any more
+    };
+    std::vector<Name> names;
+    std::vector<std::string> forgotten;
+    bool is_empty() const { return names.empty() && forgotten.empty(); }
   };
   Difference difference(const Batch& batch) const;
+  void delete_others(const std::string& name, const std::vector<EndpointRow>& endpoints);
   void write_endpoint(const EndpointRow& row, const StateRows& state);
   void write_event(const EventRow& row);
   void write_sample(const Sample& sample);
-  void remember(const Difference& difference);
 
   SQLite::Database& database_;
-  SQLite::Statement put_name_, put_endpoint_, put_event_, put_sample_, delete_name_, delete_endpoint_;
-  // A digest of what we last wrote of each row; 0 for those that were there when the file was opened. Not the rows
-  // themselves: with many endpoints they were as much memory as all that is known of their health.
-  std::map<Key, std::uint64_t> endpoints_;
-  std::unordered_map<std::string, std::optional<std::uint64_t>> names_;
+  SQLite::Statement put_name_, put_endpoint_, put_event_, put_sample_;
+  SQLite::Statement delete_name_, delete_endpoints_, list_endpoints_, delete_endpoint_;
+  std::unordered_map<std::string, Known> known_;
 };
 
 }  // namespace har::store

@@ -1,6 +1,6 @@
-// The configuration from hostile text: several files and variables out of one input. Nothing may crash, every mistake has
-// a place, and what is accepted must mean the same when it is read again from what was kept.
-// Input: files separated by lines "\n--NAME\n"; the first is called "t".
+// The configuration from hostile text: several files and variables out of one input. Nothing may crash, every mistake
+// has a place, and what is accepted must mean the same when it is read again from what was kept. Input: files separated
+// by lines "\n--NAME\n"; the first is called "t".
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -62,8 +62,8 @@ void must_hold(const Config& config) {
       require(check.frequency > Duration::zero() && check.frequency_changing > Duration::zero());
       require(check.frequency_changing <= check.frequency && check.timeout > Duration::zero());
       if (check.method == CheckMethod::kTcp) continue;
-      require(check.path.starts_with('/') && !check.http_host.empty() && !check.expect_status.empty());
-      for (const auto& header : check.headers) require(header.find_first_of("\r\n") == std::string::npos);
+      require(check.http->path.starts_with('/') && !check.http_host.empty() && !check.http->expect_status.empty());
+      for (const auto& header : check.http->headers) require(header.find_first_of("\r\n") == std::string::npos);
     }
   }
 }

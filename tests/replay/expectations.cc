@@ -68,7 +68,7 @@ void World::expect_check(const Words& words) const {
       if (key == "down") fits = check.frequency_down == read_duration(value);
       if (key == "timeout") fits = check.timeout == read_duration(value);
       if (key == "host") fits = check.http_host == value;
-      if (key == "path") fits = check.path == value;
+      if (key == "path") fits = check.http->path == value;
       if (key == "port") fits = check.port == read_number(value);
       if (!fits) throw Mismatch("its " + key + " is not " + value);
     }

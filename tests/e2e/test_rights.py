@@ -1,0 +1,169 @@
+"""The rights of the three processes, as the host sees them while the daemon works. What happens to a process that does
+what it must not is shown by rights_tests (tests/rights/), which applies the same filters; here it is run as well."""
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from lab import dnsclient
+from lab.daemon import BUILD, SANITIZED, is_running
+from lab.net import loopback, wait_until
+from lab.own_network import add_addresses, in_own_network
+from test_resolv_conf import own_etc
+
+NET_BIND_SERVICE, SETPCAP, SETUID, SETGID, KILL = (1 << n for n in (10, 8, 7, 6, 5))
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_filters = pytest.mark.skipif(SANITIZED, reason="no filters in sanitizer builds")
+
+
+def status(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.strip() for key, value in (line.split(":", 1) for line in lines)}
+
+
+def capabilities(pid, which):
+    return int(status(pid)[which], 16)
+
+
+def wait_until_sealed(daemon):
+    def sealed():
+        children = daemon.children()
+        return len(children) == 2 and all(status(pid)["Seccomp"] == "2" for pid in children.values())
+
+    wait_until(sealed, 3, what="filters")
+
+
+def check_children(daemon):
+    wait_until_sealed(daemon)
+    for name, pid in daemon.children().items():
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            seen = status(f"{pid}/task/{task.name}")
+            assert (seen["Seccomp"], seen["NoNewPrivs"]) == ("2", "1"), (name, seen["Name"])
+            for which in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+                assert int(seen[which], 16) == 0, (name, which, seen[which])
+            if os.geteuid() == 0:
+                assert int(seen["CapBnd"], 16) == 0, (name, seen["CapBnd"])
+
+
+def check_keeper(daemon, most):
+    # It drops what it does not need once the answerer has its sockets.
+    wait_until(lambda: capabilities(daemon.process.pid, "CapEff") & ~most == 0, 3, what="a keeper with few rights")
+    assert capabilities(daemon.process.pid, "CapPrm") & ~most == 0
+    if os.geteuid() == 0:
+        assert capabilities(daemon.process.pid, "CapBnd") & ~most == 0
+
+
+def replace(daemon, name):
+    before = daemon.children()[name]
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: daemon.children().get(name, before) != before, 3, what=f"a new {name}")
+
+
+def test_each_process_is_stopped_when_it_does_what_it_must_not():
+    program = BUILD / "rights_tests"
+    if not program.exists():
+        pytest.skip(f"not built: ninja -C {BUILD} rights_tests")
+    done = subprocess.run([program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"\[  PASSED  \] (\d+) tests", done.stdout).group(1)) > 20
+
+
+@needs_filters
+def test_rights_are_gone_from_the_start_and_stay_gone_over_reloads_and_deaths(lab):
+    web = lab.web()
+    upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    daemon = lab.daemon(f"""
+        nameservers = {{ {upstream.spec} }}
+        workers = 2
+        name a.test {{ candidate c {{ check_address = "{web.url}" }} }}""")
+    check_children(daemon)
+    check_keeper(daemon, NET_BIND_SERVICE | SETPCAP)
+    daemon.reload()
+    for name in ("hard-answerer", "hard-checker"):
+        replace(daemon, name)
+        check_children(daemon)
+        assert daemon.addresses("a.test") == [web.address]
+        assert daemon.addresses("x.test") == ["192.0.2.1"]
+        assert dnsclient.addresses(daemon.ask("x.test", tcp=True)) == ["192.0.2.1"]
+    daemon.reload()
+    check_children(daemon)
+    assert "right_kept" not in daemon.log()
+
+
+@needs_filters
+def test_the_answerer_is_bound_in_what_it_may_hold(lab):
+    daemon = lab.daemon("nameservers = { 127.0.0.77 }")
+    limits = pathlib.Path(f"/proc/{daemon.children()['hard-answerer']}/limits").read_text()
+    soft = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()}
+    assert soft["Max core file size"] == soft["Max locked memory"] == soft["Max processes"] == "0"
+    assert (1 << 29) < int(soft["Max data size"]) < (1 << 32)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that another user may reach, unlike pytest's."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="har-rights-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@needs_root
+@needs_filters
+@in_own_network
+def test_with_a_user_of_its_own_children_come_and_go_and_a_low_port_can_still_be_bound(open_folder, lab):
+    nobody = pwd.getpwnam("nobody")
+    os.chmod(open_folder, 0o755)
+    data = open_folder / "data"
+    data.mkdir()
+    os.chown(data, nobody.pw_uid, nobody.pw_gid)
+    add_addresses("192.0.2.53")
+    body = 'user = "nobody"\nnameservers = { 127.0.0.77 }'
+    daemon = lab.daemon(body, listen=[loopback()], port=53, folder=open_folder / "hard", data_file=data / "har.db")
+    check_children(daemon)
+    check_keeper(daemon, NET_BIND_SERVICE | SETPCAP | SETUID | SETGID | KILL)
+    for name, pid in daemon.children().items():
+        assert status(pid)["Uid"].split() == [str(nobody.pw_uid)] * 4, name
+        replace(daemon, name)
+    check_children(daemon)
+    daemon.listen.append("192.0.2.53")
+    daemon.reload(body)
+    dnsclient.ask(("192.0.2.53", 53), "x.test", timeout=5)
+    assert "right_kept" not in daemon.log()
+    # The kernel asks whether a dying keeper may end its children, and theirs is another user.
+    children = daemon.children().values()
+    daemon.process.kill()
+    daemon.process.wait()
+    for pid in children:
+        wait_until(lambda p=pid: not is_running(p), 3, what=f"end of {pid}")
+
+
+@needs_root
+@needs_filters
+def test_files_that_shut_root_out_are_said_and_still_read(open_folder, lab):
+    nobody = pwd.getpwnam("nobody")
+    folder = open_folder / "hard"
+    daemon = lab.daemon("nameservers = { 127.0.0.77 }", start=False, folder=folder)
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    os.chmod(folder, 0o700)
+    daemon.start()
+    assert "step=CAP_DAC_OVERRIDE" in daemon.log()
+    daemon.reload()
+    assert capabilities(daemon.children()["hard-checker"], "CapEff") == 1 << 1
+    assert capabilities(daemon.children()["hard-answerer"], "CapEff") == 0
+
+
+@needs_root
+@needs_filters
+@in_own_network
+def test_an_upstream_with_a_scope_is_found_though_the_c_library_may_not_have_its_usual_socket_for_that(lab):
+    add_addresses("fe80::53")
+    (own_etc(lab) / "resolv.conf").write_text("nameserver fe80::53%lo\n")
+    lab.script({("x.test", "A"): ["192.0.2.1"]}, address="::", port=53)
+    daemon = lab.daemon("", listen=["127.77.0.1"], port=5353)
+    assert daemon.addresses("x.test") == ["192.0.2.1"]
