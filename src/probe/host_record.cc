@@ -141,7 +141,7 @@ HostNews HostRecord::judge(Instant now) {
 }
 
 HostNews HostRecord::tell() {
-  first_negative_.reset();
+  first_negative_ = std::nullopt;
   negatives_ = 0;
   withdrawn_ = false;
   for (Side& side : sides_) {

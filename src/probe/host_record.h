@@ -14,7 +14,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -73,9 +72,9 @@ class HostRecord {
     bool answered = false;      // in this round: an answer, good or negative, came
     bool failed = false;        // in this round
     std::uint8_t failures = 0;  // in a row
+    bool silent = false;
     Instant next{};
     std::string_view why;
-    bool silent = false;
   };
   bool is_negative(const Side& side) const { return side.known == Known::kNoData || side.known == Known::kNxDomain; }
   Duration until_next(std::uint32_t ttl, double random) const;
@@ -86,8 +85,8 @@ class HostRecord {
   Duration frequency_;
   std::array<Side, 2> sides_;  // IPv4, IPv6
   Instant company_until_ = kNever;
-  bool told_alone_ = false;                // in this round, before the other family ended
-  std::optional<Instant> first_negative_;  // of an unbroken row
+  MaybeInstant first_negative_;  // of an unbroken row
+  bool told_alone_ = false;      // in this round, before the other family ended
   bool withdrawn_ = false;
   std::uint8_t negatives_ = 0;
 };

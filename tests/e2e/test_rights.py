@@ -99,9 +99,14 @@ def test_rights_are_gone_from_the_start_and_stay_gone_over_reloads_and_deaths(la
 @needs_filters
 def test_the_answerer_is_bound_in_what_it_may_hold(lab):
     daemon = lab.daemon("nameservers = { 127.0.0.77 }")
-    limits = pathlib.Path(f"/proc/{daemon.children()['hard-answerer']}/limits").read_text()
-    soft = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()}
-    assert soft["Max core file size"] == soft["Max locked memory"] == soft["Max processes"] == "0"
+    soft = {}
+
+    def is_bound():  # it lets go when its workers run, which nobody who asks has to wait for
+        limits = pathlib.Path(f"/proc/{daemon.children()['hard-answerer']}/limits").read_text()
+        soft.update({line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()})
+        return soft["Max core file size"] == soft["Max locked memory"] == soft["Max processes"] == "0"
+
+    wait_until(is_bound, 2, what="the limits")
     assert (1 << 29) < int(soft["Max data size"]) < (1 << 32)
 
 
