@@ -184,6 +184,8 @@ class Answering {
   void set_error(Reply& reply, table::Note note) const {
     if (is_stale()) {
       reply.set_error(dns::kEdeStaleAnswer, "the checker is gone");
+    } else if (table_.network_lost()) {
+      reply.set_error(dns::kEdeStaleAnswer, "the host has no network");
     } else if (note == table::Note::kFailureMode) {
       reply.set_error(dns::kEdeOther, "no candidate is up");
     } else if (note == table::Note::kNotReady) {

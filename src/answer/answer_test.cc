@@ -335,6 +335,21 @@ TEST_F(Answer, IsMarkedStaleOnceTheWriterHasBeenSilentForLongerThanStateMaxAge) 
   EXPECT_FALSE(Parsed(reply).ede);
 }
 
+TEST_F(Answer, SaysThatTheHostHasNoNetwork) {
+  table.writer.set_network_lost(true);
+  const auto reply = reply_to({.opt = Opt{}});
+  EXPECT_EQ(reply.ede, dns::kEdeStaleAnswer);
+  EXPECT_EQ(reply.ede_text, "the host has no network");
+  EXPECT_EQ(reply.addresses(), "192.0.2.1") << "the last good answer all the same";
+  EXPECT_FALSE(reply_to({}).opt);
+  EXPECT_FALSE(reply_to({.type = dns::kTypeHttps, .opt = Opt{}}).ede) << "does not depend on health";
+  now = kNow + std::chrono::hours(2);
+  EXPECT_EQ(reply_to({.opt = Opt{}}).ede_text, "the checker is gone") << "who knows whether there is one by now";
+  now = kNow;
+  table.writer.set_network_lost(false);
+  EXPECT_FALSE(reply_to({.opt = Opt{}}).ede);
+}
+
 std::string long_name() {
   return std::string(63, 'x') + "." + std::string(63, 'y') + "." + std::string(63, 'z') + "." + std::string(61, 'w');
 }

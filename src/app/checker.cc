@@ -50,7 +50,9 @@ Checker::Checker(Log& log, net::Channel keeper)
       tick_(loop_, [this] { on_tick(); }),
       flush_(loop_, [this] { on_flush(); }),
       adopt_(loop_, [this] { adopt_observed_slots(); }),
-      trim_(loop_, [this] { give_memory_back(); }) {}
+      trim_(loop_, [this] { give_memory_back(); }),
+      routes_(loop_, [this] { look_at_routes(); }),
+      fresh_round_(loop_, [this] { fresh_round_of("several"); }) {}
 
 Checker::~Checker() = default;
 
@@ -108,6 +110,7 @@ void Checker::on_beat() {
   beat();
   memory_.writer->beat(net::now());
   say_ready_when_due();
+  if (network_lost_) look_at_routes();  // a message about it may have been lost
   beat_timer_.set(kBeatInterval);
 }
 
@@ -155,6 +158,7 @@ void Checker::on_upstreams(const std::vector<IpPort>& upstreams) {
   log_.info("upstreams", {{"list", list}});
   memory_.writer->set_upstreams(upstreams_);
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
+  fresh_round_of("resolv.conf");
 }
 
 void Checker::on_tick() {
@@ -176,6 +180,12 @@ void Checker::apply_changes() {
   }
   for (const health::CheckId check : changes.repaced) prober_->repace(check, directory_->pace(check));
   tell_events(changes.events);
+  if (!changes.started.empty() && !routes_.is_set()) routes_.set(Duration::zero());
+  if (changes.ask_all) {
+    prober_->check_all_now();
+    resolver_->ask_upstreams();
+  }
+  follow_isolation();
   if (const Instant next = directory_->next_tick(); next != kNever) {
     tick_.set(next - net::now());
   } else {
@@ -195,7 +205,7 @@ void Checker::write_slot(std::uint32_t slot) {
 // observations, where nothing is known yet of an endpoint that may stand before that one. For the others we wait no
 // longer than a start does.
 bool Checker::may_replace_adopted(std::uint32_t slot) const {
-  if (!directory_->has_own_observation(slot)) return false;
+  if (network_lost_ || !directory_->has_own_observation(slot)) return false;
   if (net::now() - born_ >= kReadyAtLast) return true;
   const auto endpoints = directory_->report(slot);
   const auto is_unknown = [](const health::EndpointReport& e) { return e.state == health::State::kUnknown; };

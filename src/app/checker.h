@@ -14,6 +14,7 @@
 #include "app/accepted_copy.h"
 #include "app/bundle.h"
 #include "app/messages.h"
+#include "app/network_watch.h"
 #include "app/upstream_source.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -66,6 +67,14 @@ class Checker {
   void forget_dirty();
   std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
 
+  // ---- the host's own network (checker_network.cc)
+  void watch_network();
+  void on_network(std::string_view what);
+  void look_at_routes();
+  void follow_isolation();
+  void fresh_round_of(std::string_view what);
+  void ask_everything_anew();
+
   // ---- running (checker.cc)
   void on_keeper();
   void handle(net::Message& message);
@@ -116,6 +125,9 @@ class Checker {
   std::optional<probe::Resolver> resolver_;
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
+  std::optional<NetworkWatch> network_;
+  bool network_lost_ = false;
+  Instant lost_at_{}, rounds_spent_{};
   std::vector<store::Sample> samples_;
   std::deque<std::uint32_t> dirty_;  // slots whose state is to be written, the oldest first
   std::vector<bool> is_dirty_;
@@ -128,7 +140,7 @@ class Checker {
   bool reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;
-  net::Timer beat_timer_, tick_, flush_, adopt_, trim_;
+  net::Timer beat_timer_, tick_, flush_, adopt_, trim_, routes_, fresh_round_;
 };
 
 }  // namespace har::app

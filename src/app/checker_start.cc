@@ -47,7 +47,8 @@ std::optional<int> Checker::start() {
   net::Message hello;
   if (keeper_.receive(hello, kKeeperPatienceMs) != net::Channel::Status::kMessage || hello.type != kHello) return 1;
   net::Unpacker fields(hello.body);
-  const bool resume = fields.number() != 0;
+  bool resume = fields.number() != 0;
+  ready_ = resume;
   config_path_ = fields.text();
   generation_ = fields.number();
   if (!fields.ok() || (resume && hello.fds.size() != 3)) return 1;
@@ -59,9 +60,8 @@ std::optional<int> Checker::start() {
   data_file_ = config_->data_file;
   control_socket_ = config_->control_socket;
 
-  if (resume) {
-    if (!resume_memory(hello)) return 1;
-  } else {
+  if (resume) resume = resume_memory(hello);
+  if (!resume) {
     std::string why_not;
     if (!prepare(*config_, memory_, why_not)) {
       if (!why_not.empty()) log_.error("cannot_start", {{"reason", why_not}});
@@ -87,7 +87,7 @@ std::optional<int> Checker::start() {
     std::iota(adopted_.begin(), adopted_.end(), 0u);
     adopt_observed_slots();
     memory_.writer->set_upstreams(upstreams_);
-    ready_ = true;
+    memory_.writer->set_network_lost(false);  // unless watch_network() finds that it is
   } else {
     fill_table(memory_);
     const auto text = net::text_to_memory(kBundleMemory, bundle.to_text());
@@ -100,7 +100,7 @@ std::optional<int> Checker::start() {
   }
   set_hosts(Remember::kYes);
   store_->forget_loaded();
-  apply_changes();
+  watch_network();
   trim_.set(trim_delay_ = kFirstTrim);
   log_.info("running",
             {{"names", config_->names.size()}, {"generation", generation_}, {"resumed", resume ? "yes" : "no"}});
@@ -280,6 +280,7 @@ void Checker::fill_table(Memory& memory) {
   for (std::uint32_t slot = 0; slot < memory.names.size(); ++slot)
     memory.writer->write(slot, directory_->content(slot));
   memory.writer->set_upstreams(upstreams_);
+  memory.writer->set_network_lost(network_lost_);
   memory.writer->beat(net::now());
 }
 

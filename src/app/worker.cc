@@ -230,6 +230,7 @@ struct Worker::Impl {
                     .max_connections = room,
                     .max_in_flight = limits.tcp_max_in_flight});
     upstreams_version.reset();
+    upstreams.clear();
     follow_upstreams();
     udp.serve(std::move(order.assignment.udp));
     tcp.serve(std::move(order.assignment.tcp));
@@ -288,7 +289,10 @@ struct Worker::Impl {
     const std::uint32_t version = serving->table.upstreams_version();
     if (upstreams_version == version) return;
     upstreams_version = version;
-    forwarder.set_upstreams(serving->table.upstreams());
+    auto list = serving->table.upstreams();
+    if (list == upstreams && !list.empty()) return forwarder.begin_anew();
+    upstreams = list;
+    forwarder.set_upstreams(std::move(list));
   }
 
   void publish_stats() {
@@ -313,6 +317,7 @@ struct Worker::Impl {
   std::optional<table::Counters> counters;  // its own cells in `serving`'s region
   std::optional<answer::Turns> turns;
   std::optional<std::uint32_t> upstreams_version;
+  std::vector<IpPort> upstreams;  // as the forwarder has them; empty: not yet from this table
   std::array<std::uint8_t, kReplyRoom> reply_room{};
   forward::Stats published;
   std::uint64_t published_closed_for_room = 0;

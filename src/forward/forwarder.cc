@@ -76,6 +76,23 @@ void Forwarder::Impl::set_upstreams(std::span<const IpPort> upstreams) {
   turn_end.ask();
 }
 
+void Forwarder::begin_anew() {
+  Impl& me = *impl_;
+  const Instant now = net::now();
+  for (const Place place : me.places.order()) {
+    me.udp.retire_all(place);
+    me.tcp.retire_all(place);
+  }
+  for (upstream::Choice* choice : {&me.udp_choice, &me.tcp_choice}) {
+    choice->set({}, now);
+    choice->set(me.places.order(), now);
+    for (const Place place : me.places.order()) {
+      if ((me.looping & upstream::only(place)) != 0) choice->exclude(place);
+    }
+  }
+  me.turn_end.ask();
+}
+
 void Forwarder::set_options(Options options) {
   const auto secret = impl_->options.loop_secret;
   const auto sockets = impl_->options.sockets_per_upstream;  // for the life of the forwarder

@@ -59,6 +59,8 @@ class Forwarder {
   // A new set: what is in flight to an upstream that stays goes on; RTT and health of those that stay are kept.
   // Starts the loop detection (one random <hex>.har-loop.invalid query to each, once per set).
   void set_upstreams(std::vector<IpPort> upstreams);
+  // The same upstreams, but the ways to them are others: new sockets, and nothing is known of their speed and health.
+  void begin_anew();
   void set_options(Options options);
 
   // Forwards `query` (header at least) over UDP or TCP as the asker came. `transfer`: AXFR/IXFR over TCP, relayed on a

@@ -416,6 +416,44 @@ TEST_F(ForwarderTest, WhatIsInFlightToAnUpstreamThatStaysGoesOn) {
   EXPECT_EQ(fresh.heard.size(), 0U);
 }
 
+// A retired connection was closed before the reply that ended it had been passed on.
+TEST_F(ForwarderTest, TheLastReplyOfARetiredTcpConnectionIsPassedOnWhole) {
+  FakeUpstream& upstream = add_upstream();
+  start();
+  upstream.on_query = [&](const Heard& heard) {
+    upstream.reply_after(milliseconds(5), heard, make_reply(heard.query));
+  };
+  ask(make_query("example.com", 77), true);
+  ASSERT_TRUE(until([&] { return upstream.heard.size() == 1; }));
+  forwarder->begin_anew();
+  ASSERT_TRUE(until_given(1));
+  EXPECT_EQ(given[0].reply, make_reply(make_query("example.com", 77)));
+}
+
+TEST_F(ForwarderTest, OnAnotherNetworkTheNextQueryTakesANewSocketAndWhatIsInFlightGoesOn) {
+  options.sockets_per_upstream = 1;
+  FakeUpstream& upstream = add_upstream();
+  start();
+  ask(make_query("example.com", 1));
+  ask(make_query("example.com", 2), true);
+  ASSERT_TRUE(until_given(2));
+  upstream.on_query = [&](const Heard& heard) {
+    upstream.reply_after(milliseconds(heard.id() % 5), heard, make_reply(heard.query));
+  };
+  ask(make_query("example.com", 3));
+  ask(make_query("example.com", 4), true);
+  ASSERT_TRUE(until([&] { return upstream.heard.size() == 4; }));
+  forwarder->begin_anew();
+  ask(make_query("example.com", 5));
+  ask(make_query("example.com", 6), true);
+  ASSERT_TRUE(until_given(6));
+  for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kReply);
+  std::set<std::uint16_t> udp, tcp;
+  for (const Heard& heard : upstream.heard) (heard.tcp ? tcp : udp).insert(heard.from.port);
+  EXPECT_EQ(udp.size(), 2U);
+  EXPECT_EQ(tcp.size(), 2U);
+}
+
 TEST_F(ForwarderTest, TheEmptySetEndsWhatIsInFlight) {
   add_upstream().on_query = silent;
   start();

@@ -124,6 +124,7 @@ CheckEntry* CheckBook::acquire(const config::SharedCheck& check, const IpAddress
     }
     by_target_.emplace(key, entry);
     ++unobserved_;
+    if (!address.is_loopback()) ++remote_;
     started_.push_back(entry->id);
   }
 
@@ -264,6 +265,7 @@ void CheckBook::take(Changes& changes) {
 void CheckBook::end(CheckEntry* entry) {
   if (entry->announced) stopped_.push_back(entry->id);
   if (!entry->observed) --unobserved_;
+  if (!entry->target.address.is_loopback()) --remote_;
   const auto [first, last] = by_target_.equal_range(hash_of(*entry->target.check, entry->target.address));
   for (auto it = first; it != last; ++it) {
     if (it->second == entry) {

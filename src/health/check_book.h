@@ -63,6 +63,11 @@ class CheckBook {
   CheckEntry* find(CheckId id);  // null when it has ended
   const CheckEntry* find(CheckId id) const;
   std::size_t unobserved() const { return unobserved_; }
+  std::size_t remote() const { return remote_; }  // checks of addresses that are not loopback
+  template <class Callee>
+  void for_each(Callee callee) {
+    for (auto& [id, entry] : entries_) callee(entry);
+  }
   void mark_observed(CheckEntry& entry);
 
   // Computes the pace again; lists the check when it is new.
@@ -75,7 +80,7 @@ class CheckBook {
   std::unordered_map<CheckId, CheckEntry> entries_;  // its elements stay where they are
   std::unordered_multimap<std::size_t, CheckEntry*> by_target_;
   CheckId next_id_ = 1;
-  std::size_t unobserved_ = 0;
+  std::size_t unobserved_ = 0, remote_ = 0;
   std::vector<CheckId> started_, stopped_, repaced_;
 };
 

@@ -1,33 +1,13 @@
 #include "health/directory.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "health/content.h"
 #include "health/directory_impl.h"
 
 namespace har::health {
-namespace {
-
-std::string reason_of(const Hysteresis::Cause& cause, const Observation& observation) {
-  const bool ok = observation.outcome == Outcome::kOk;
-  const std::string_view what = ok || observation.reason.empty() ? word(observation.outcome) : observation.reason;
-  switch (cause.kind) {
-    case Hysteresis::Cause::Kind::kFirst:
-      return fmt::format("first observation: {}", what);
-    case Hysteresis::Cause::Kind::kStreak:
-      return fmt::format("{} streak={}", what, cause.count);
-    case Hysteresis::Cause::Kind::kFailures:
-      return fmt::format("{} failures={}", what, cause.count);
-    case Hysteresis::Cause::Kind::kNothingElseUp:
-      return fmt::format("ok streak={}, nothing else is up", cause.count);
-  }
-  HAR_ASSERT(false);
-}
-
-}  // namespace
 
 std::string canonical(std::string_view host) {
   if (host.ends_with('.')) host.remove_suffix(1);
@@ -82,6 +62,7 @@ void Directory::observe(CheckId id, const Observation& observation, Instant now)
   const Duration total_before = check->total.value();
   const Duration connect_before = check->connect.value();
   Observation counted = observation;
+  if (observation.started < impl.rtt_since) counted.rtt_counts = false;
   // A probe that began before the last change of state measured what was before, as its outcome tells of it.
   for (const CheckEntry::Verdict& verdict : check->verdicts) {
     const auto changed_at = verdict.hysteresis.changed_at();
@@ -90,18 +71,7 @@ void Directory::observe(CheckId id, const Observation& observation, Instant now)
   check->count(counted, now);
   impl.book.mark_observed(*check);
 
-  bool changed = false;
-  for (CheckEntry::Verdict& verdict : check->verdicts) {
-    Hysteresis& hysteresis = verdict.hysteresis;
-    const State before = hysteresis.state();
-    const bool plain_rise = ok && before == State::kDown && impl.something_needed(*check, hysteresis.thresholds());
-    if (!hysteresis.observe(ok, observation.started, now, plain_rise)) continue;
-    changed = true;
-    // What was measured on the way back (the queue of a process that was stopped, say) is no measure of the time after
-    // it: in the average it would keep a returned endpoint from its place for half a minute.
-    if (before == State::kDown) check->forget_measurements();
-    impl.state_changed(*check, hysteresis.thresholds(), before, reason_of(hysteresis.cause(), observation));
-  }
+  const bool changed = impl.weigh(*check, observation, now);
   impl.book.update_pace(*check);
 
   const bool rtt_moved = check->total.value() != total_before || check->connect.value() != connect_before;
@@ -137,9 +107,12 @@ bool Directory::set_drained(const std::string& name, const std::string& candidat
   return found;
 }
 
-Instant Directory::next_tick() const { return impl_->due.empty() ? kNever : impl_->due.begin()->first; }
+Instant Directory::next_tick() const {
+  return std::min(impl_->next_release, impl_->due.empty() ? kNever : impl_->due.begin()->first);
+}
 
 void Directory::tick(Instant now) {
+  impl_->release_due(now);
   for (const auto& [when, slot] : impl_->due) {
     if (when > now) break;
     impl_->touch(slot);
@@ -153,6 +126,7 @@ Changes Directory::take_changes() {
   for (const std::uint32_t slot : changes.slots) impl_->names[slot].changed = false;
   changes.events.swap(impl_->events);
   impl_->book.take(changes);
+  changes.ask_all = std::exchange(impl_->wants_life, false);
   return changes;
 }
 

@@ -14,6 +14,7 @@
 #include "base/ip.h"
 #include "base/time.h"
 #include "config/config.h"
+#include "health/isolation.h"
 #include "health/observation.h"
 #include "table/content.h"
 
@@ -52,6 +53,7 @@ struct Changes {
   std::vector<Event> events;
   std::vector<CheckId> started, stopped;  // probe targets
   std::vector<CheckId> repaced;           // whose pace() is new
+  bool ask_all = false;                   // is it them or is it us? A sign of life is wanted from anybody, at once
 };
 
 // Counters and times of one endpoint of one name, for the store and for `har status`.
@@ -117,6 +119,17 @@ class Directory {
   void resolved(const std::string& host, const std::vector<IpAddress>& addresses, Instant now);
 
   void observe(CheckId check, const Observation& observation, Instant now);
+  // What is known of this host's own network (isolation.h); before the first call it is never taken as lost. `usable`:
+  // there is a way to one of the endpoints or upstreams. While it is lost silence is recorded and changes nothing, and
+  // what the loss has changed already is taken back.
+  void set_routes(bool usable, std::vector<IpAddress> own, Instant now);
+  void upstream_heard(const IpAddress& upstream, Instant asked, Instant now);
+  // Links, addresses or routes are others: RTTs from before no longer bind, silence from before does not count.
+  void network_changed(Instant now);
+  const Isolation& isolation() const;
+  // Addresses that are neither loopback nor this host's, one of each network, at most `limit`.
+  std::vector<IpAddress> remote_addresses(std::size_t limit) const;
+
   // The operator's word: candidate title; empty name: in every name. False if there is none such.
   bool set_drained(const std::string& name, const std::string& candidate, bool drained, Instant now);
   // Time alone can change a choice (switch_dwell). kNever: nothing is due.

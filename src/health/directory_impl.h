@@ -14,6 +14,7 @@
 #include "health/check_book.h"
 #include "health/directory.h"
 #include "health/endpoint.h"
+#include "health/isolation.h"
 #include "health/ranking.h"
 
 namespace har::health {
@@ -33,6 +34,16 @@ struct Directory::Impl {
   void configure(std::shared_ptr<const config::Config> new_config, Instant now);
   void set_addresses(HostState& host, std::vector<IpAddress> addresses, Instant now);
   void rebuild_endpoints(std::uint32_t slot, Instant now);
+
+  // doubt.cc: what an observation does to the hysteresis; true when a state changed.
+  struct Doubt;
+  bool weigh(CheckEntry& check, const Observation& observation, Instant now);
+  bool apply(CheckEntry& check, const Observation& observation, Instant now);
+  void apply_doubted(CheckId id, Doubt& doubt, Instant now);
+  void heard(Instant asked, Instant at, Instant now);
+  void lose(Instant now);
+  void release_due(Instant now);
+  void forget_measurements(Instant now);
 
   // publish.cc
   void touch(std::uint32_t slot);  // to be ranked again by the next publish()
@@ -59,6 +70,18 @@ struct Directory::Impl {
   std::vector<std::uint32_t> changed_slots;
   std::vector<Event> events;
   Instant last_now{};
+
+  // Of a check's silence since the last sign of life.
+  struct Doubt {
+    Instant until{};                 // then it counts, whatever else is known
+    std::vector<Observation> held;   // till then
+    std::vector<Hysteresis> before;  // as they were before any of it counted; empty: none did
+  };
+  Isolation isolation;
+  std::unordered_map<CheckId, Doubt> doubts;
+  Instant next_release = kNever;  // no later than the first Doubt::until with something held
+  Instant rtt_since = Instant::min();
+  bool wants_life = false;  // ask_all of the next Changes
 
   Ranker ranker;  // these: scratch memory of rank()
   Ranking ranking;

@@ -172,4 +172,10 @@ void HostRecord::ask_again_if_failed(Instant now) {
   }
 }
 
+void HostRecord::ask_again(Instant now) {
+  for (Side& side : sides_) {
+    if (!side.asking) side.next = std::min(side.next, now);
+  }
+}
+
 }  // namespace har::probe

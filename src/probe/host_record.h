@@ -60,6 +60,7 @@ class HostRecord {
   // `random`: from 0 to 1; shortens the time to the next question by up to a tenth, so that hosts do not fall in step.
   HostNews ended(Family family, const DnsEnding& ending, Instant now, double random);
   void ask_again_if_failed(Instant now);  // the upstreams are others
+  void ask_again(Instant now);            // the network is another
 
  private:
   enum class Known : std::uint8_t { kNothing, kGood, kNoData, kNxDomain };

@@ -379,6 +379,11 @@ void Prober::check_now(CheckId id) {
   impl_->arm();
 }
 
+void Prober::check_all_now() {
+  impl_->schedule.check_all_now(net::now());
+  impl_->arm();
+}
+
 void Prober::set_limits(ProbeLimits limits) {
   impl_->limits = limits;
   impl_->schedule.set_limits(limits);

@@ -26,6 +26,7 @@ class Prober {
   void remove(health::CheckId id);  // a running probe is given up; no observation comes
   void repace(health::CheckId id, const health::Pace& pace);
   void check_now(health::CheckId id);
+  void check_all_now();  // paced as the first round is
   void set_limits(ProbeLimits limits);
 
   std::size_t in_flight() const;

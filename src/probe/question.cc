@@ -175,6 +175,7 @@ void Question::failed(Try& t) {
 void Question::settle(Try& t, std::span<const std::uint8_t> reply) {
   t.close();
   const std::uint8_t rcode = dns::read_head(reply).rcode;
+  if (asking_.heard) asking_.heard(asking_.places.at(exchange_.place_of(t.attempt)).ip, exchange_.sent_at(t.attempt));
   const auto worth = exchange_.replied(t.attempt, rcode, asking_.choice, net::now());
   if (is_answered_) return linger();
   if (worth == upstream::Worth::kGood) {

@@ -31,6 +31,7 @@ struct Asking {
   upstream::Limits limits;
   std::array<std::uint8_t, 65'536> buffer{};  // for one datagram at a time
   std::size_t lingering = 0;                  // questions that have their answer and still listen
+  std::function<void(const IpAddress& upstream, Instant asked)> heard;  // any reply, be it late or bad
 };
 
 class Question {

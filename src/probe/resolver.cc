@@ -146,6 +146,10 @@ struct Resolver::Impl {
 
   // ---- the upstreams' health
 
+  void ask_all_upstreams() {
+    for (const upstream::Place place : asking.places.order()) start({0}, dns::kTypeNs, place, [](const DnsEnding&) {});
+  }
+
   void take_care() {
     const Instant now = net::now();
     while (const auto change = asking.choice.next_change(now)) {
@@ -197,6 +201,23 @@ void Resolver::set_upstreams(std::vector<IpPort> upstreams, Duration resolver_ti
   me.arm();
   me.take_care();
 }
+
+void Resolver::begin_anew() {
+  Impl& me = *impl_;
+  const Instant now = net::now();
+  me.asking.choice.set({}, now);
+  me.asking.choice.set(me.asking.places.order(), now);
+  for (auto& [host, entry] : me.entries) {
+    entry.record.ask_again(now);
+    me.place(entry);
+  }
+  me.arm();
+  me.take_care();
+}
+
+void Resolver::ask_upstreams() { impl_->ask_all_upstreams(); }
+
+std::function<void(const IpAddress& upstream, Instant asked)>& Resolver::heard() { return impl_->asking.heard; }
 
 void Resolver::set_hosts(std::vector<Host> hosts) {
   Impl& me = *impl_;

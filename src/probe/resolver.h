@@ -30,6 +30,11 @@ class Resolver {
   ~Resolver();
 
   void set_upstreams(std::vector<IpPort> upstreams, Duration resolver_timeout);  // asks all that failed again at once
+  // The network is another: what is known of the upstreams is forgotten, and all hosts are asked again.
+  void begin_anew();
+  void ask_upstreams();  // each whether it lives, and no more
+  // A reply of an upstream to what was asked then, whatever it says. Set before the first question.
+  std::function<void(const IpAddress& upstream, Instant asked)>& heard();
   struct Host {
     std::string host;
     Duration frequency;

@@ -49,7 +49,7 @@ Schedule::Schedule(ProbeLimits limits, std::uint64_t seed)
 
 double Schedule::random() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
-void Schedule::add(health::CheckId id, const Rhythm& rhythm, const health::Pace& pace, Instant now) {
+Instant Schedule::next_slot(Instant now) {
   if (slot_ < now) {
     slot_ = now;
     slot_used_ = 0;
@@ -58,12 +58,16 @@ void Schedule::add(health::CheckId id, const Rhythm& rhythm, const health::Pace&
     slot_used_ = 0;
   }
   ++slot_used_;
+  return slot_;
+}
+
+void Schedule::add(health::CheckId id, const Rhythm& rhythm, const health::Pace& pace, Instant now) {
   const auto [at, is_new] = entries_.try_emplace(id);
   HAR_ASSERT(is_new);
   at->second.number = id;
   at->second.rhythm = rhythm;
   at->second.pace = pace;
-  at->second.forced = slot_;
+  at->second.forced = next_slot(now);
   reckon_demand(at->second);
   place(at->second);
 }
@@ -91,6 +95,14 @@ void Schedule::check_now(health::CheckId id, Instant now) {
   if (at == entries_.end()) return;
   at->second.forced = at->second.forced ? std::min(now, *at->second.forced) : now;
   place(at->second);
+}
+
+void Schedule::check_all_now(Instant now) {
+  for (auto& [id, entry] : entries_) {
+    const Instant when = next_slot(now);
+    entry.forced = entry.forced ? std::min(when, *entry.forced) : when;
+    place(entry);
+  }
 }
 
 Duration Schedule::stretched(Duration interval) const { return scaled(interval, stretch_); }

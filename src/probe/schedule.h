@@ -48,6 +48,7 @@ class Schedule {
   void remove(health::CheckId id);  // its running probes are counted out
   void repace(health::CheckId id, const health::Pace& pace);
   void check_now(health::CheckId id, Instant now);
+  void check_all_now(Instant now);  // paced as first probes are
   void set_limits(ProbeLimits limits) { limits_ = limits; }
   bool contains(health::CheckId id) const { return entries_.contains(id); }
 
@@ -96,6 +97,7 @@ class Schedule {
   };
   using Entries = std::unordered_map<health::CheckId, Entry>;
 
+  Instant next_slot(Instant now);
   Instant due_of(const Entry& entry) const;
   Duration stretched(Duration interval) const;
   void place(Entry& entry);

@@ -3,6 +3,7 @@
 //
 //   0                 Header          fixed once the table is made; its magic number is written last
 //   kBeatOffset       one word        the writer's last sign of life, nanoseconds of CLOCK_MONOTONIC; 0: never
+//   kNetworkOffset    one word        1: the host has lost its network, so that what stands here may be old; else 0
 //   kUpstreamsOffset  block           the upstreams: a sequence word and two versions (block.h)
 //   clients_offset    ClientRecord[]  allow_clients, sorted and disjoint: a binary search finds the only one that may
 //   match index_offset      u64[]           open addressing, linear probing, load at most 1/2: upper half of the name's
@@ -32,7 +33,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x1A656C6261743A68;  // "h:table" and a control-Z, as little-endian octets
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::size_t kCacheLine = 64;
 
 struct Header {
@@ -65,6 +66,7 @@ static_assert(sizeof(ClientRecord) == 24);
 
 inline constexpr std::size_t kBeatOffset = 192;
 static_assert(sizeof(Header) <= kBeatOffset);
+inline constexpr std::size_t kNetworkOffset = kBeatOffset + sizeof(Word);  // on the beat's line: read with it
 inline constexpr std::size_t kUpstreamsOffset = 256;
 inline constexpr std::size_t kUpstreamsSize = 832;  // (1 + 2 * kUpstreamWords) words, in whole cache lines
 inline constexpr std::size_t kFixedSize = kUpstreamsOffset + kUpstreamsSize;

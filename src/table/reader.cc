@@ -138,4 +138,6 @@ Instant Reader::last_beat() const {
   return Instant(Duration(static_cast<std::int64_t>(beat)));
 }
 
+bool Reader::network_lost() const { return word_at(base_ + kNetworkOffset)->load(std::memory_order_relaxed) != 0; }
+
 }  // namespace har::table

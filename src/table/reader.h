@@ -49,6 +49,7 @@ class Reader {
 
   // When the writer last said that it lives; kNever never. See Writer::beat.
   Instant last_beat() const;
+  bool network_lost() const;  // one relaxed load. See Writer::set_network_lost.
 
  private:
   Reader(const std::byte* base, const Header& header) : base_(base), header_(header) {}

@@ -144,6 +144,16 @@ TEST(Table, RemembersTheWritersLastBeat) {
   EXPECT_NE(table.reader.last_beat(), kNever);
 }
 
+TEST(Table, SaysThatTheHostHasLostItsNetwork) {
+  Table table(plan_of({"a.example"}));
+  EXPECT_FALSE(table.reader.network_lost());
+  table.writer.set_network_lost(true);
+  EXPECT_TRUE(table.reader.network_lost());
+  EXPECT_EQ(table.reader.last_beat(), kNever) << "a word of its own";
+  table.writer.set_network_lost(false);
+  EXPECT_FALSE(table.reader.network_lost());
+}
+
 TEST(Table, KeepsTheUpstreamsInTheirOrderAndCountsTheirChanges) {
   Table table(plan_of({"a.example"}));
   const std::vector<IpPort> first{{address("192.0.2.1"), 53, 0}, {address("fe80::1"), 5353, 7}};
@@ -157,6 +167,10 @@ TEST(Table, KeepsTheUpstreamsInTheirOrderAndCountsTheirChanges) {
   table.writer.set_upstreams(second);
   EXPECT_EQ(table.reader.upstreams(), second);
   EXPECT_NE(table.reader.upstreams_version(), version);
+  const auto before = table.reader.upstreams_version();
+  table.writer.renew_upstreams();
+  EXPECT_NE(table.reader.upstreams_version(), before) << "the ways to them are others";
+  EXPECT_EQ(table.reader.upstreams(), second);
   table.writer.set_upstreams({});
   EXPECT_TRUE(table.reader.upstreams().empty());
   std::vector<IpPort> many(20, first[0]);

@@ -144,6 +144,19 @@ void Writer::set_upstreams(std::span<const IpPort> upstreams) {
   publish(block, [&](auto put) { encode_upstreams(upstreams, put); });
 }
 
+void Writer::renew_upstreams() {
+  const auto block = upstreams_block(memory_.data());
+  const std::size_t current = block.sequence->load(std::memory_order_relaxed) & 1;
+  publish(block, [&](auto put) {
+    for (std::size_t i = 0; i < kUpstreamWords; ++i) put(i, block.word(current, i).load(std::memory_order_relaxed));
+  });
+}
+
+void Writer::set_network_lost(bool lost) {
+  // Relaxed: a lone word, nothing is read through it.
+  word_at(memory_.data() + kNetworkOffset)->store(lost ? 1 : 0, std::memory_order_relaxed);
+}
+
 void Writer::beat(Instant now) {
   const auto nanoseconds = std::max<std::int64_t>(now.time_since_epoch().count(), 1);  // 0 would mean: never
   // Relaxed: a lone sign of life, nothing is read through it.

@@ -38,7 +38,10 @@ class Writer {
   void write(std::uint32_t slot, const SlotContent& content);  // requires: slot < the number of names
   // At most kMaxUpstreams are kept. A list equal to the one that stands is no change (upstreams_version stays).
   void set_upstreams(std::span<const IpPort> upstreams);
-  void beat(Instant now);  // "I live": at least once a second
+  // The same list, but told as a new one: the ways to the upstreams have changed.
+  void renew_upstreams();
+  void set_network_lost(bool lost);  // the answers are the last good ones, and say so
+  void beat(Instant now);            // "I live": at least once a second
 
  private:
   explicit Writer(std::span<std::byte> memory, std::uint64_t slots_offset, std::uint32_t slot_count)

@@ -147,3 +147,25 @@ def test_sigterm_in_the_middle_of_an_upgrade_ends_everything(world):
         children = [*daemon.children().values()]
         assert daemon.stop() < 1.5
         wait_until(lambda: not any(is_running(pid) for pid in children), 2, what="the end of all")
+
+
+def test_a_new_checker_that_finds_a_table_of_another_layout_lays_out_a_new_one(world):
+    daemon = world.daemon
+    keeper = daemon.process.pid
+    for number in os.listdir(f"/proc/{keeper}/fd"):
+        path = f"/proc/{keeper}/fd/{number}"
+        if os.readlink(path).startswith("/memfd:har-table"):
+            with open(path, "r+b") as table:
+                table.seek(8)  # behind the magic number
+                table.write((99).to_bytes(4, "little"))
+    with dnsclient.Load(daemon.server, dnsclient.query("a.test").to_wire(), interval=0.002) as load:
+        os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+        daemon.wait_for_log("event=table_refused.*99", timeout=3)
+        daemon.wait_for_log("event=running names=1 generation=2 resumed=no", timeout=3)
+        world.first.kill()
+        daemon.wait_for_answer("a.test", [world.second.address], 6)
+    assert not load.lost()
+    # And the next one finds a table that it knows.
+    os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+    daemon.wait_for_log("event=running names=1 generation=2 resumed=yes", timeout=3)
+    assert daemon.addresses("a.test") == [world.second.address]

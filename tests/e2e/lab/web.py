@@ -11,7 +11,8 @@ from .net import free_port, loopback, wait_until
 class WebServer:
     """One small server; it can be killed, stopped, slowed down or told to fail."""
 
-    def __init__(self, address=None, port=None, delay=0.0):
+    def __init__(self, address=None, port=None, delay=0.0, inside=()):
+        self.inside = inside  # the beginning of a command: in which namespace it runs
         self.address = address or loopback()
         self.port = port or free_port(self.address)
         self.delay = delay
@@ -26,7 +27,7 @@ class WebServer:
         """Starts without waiting: several start side by side."""
         script = pathlib.Path(__file__).with_name("web_process.py")
         self.process = subprocess.Popen(
-            [sys.executable, "-S", "-E", script, self.address, str(self.port), str(self.delay)],
+            [*self.inside, sys.executable, "-S", "-E", script, self.address, str(self.port), str(self.delay)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
 
