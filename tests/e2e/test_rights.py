@@ -114,6 +114,9 @@ def test_the_answerer_is_bound_in_what_it_may_hold(lab):
 def open_folder():
     """A folder that another user may reach, unlike pytest's."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="har-rights-", dir="/tmp"))
+    if not all(parent.stat().st_mode & 1 for parent in folder.parents):
+        shutil.rmtree(folder)
+        pytest.skip("another user may not even enter / here (a chroot in a folder of root's own)")
     yield folder
     shutil.rmtree(folder)
 
