@@ -113,7 +113,8 @@ TEST_F(CheckerRights, ChecksGoOn) {
     return result;
   });
   goes_on("an interface's number", []() -> long {
-    ifreq request{"lo", {}};
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
     return ioctl(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), SIOCGIFINDEX, &request);
   });
   goes_on("libcurl's channel to itself", []() -> long {
