@@ -290,6 +290,22 @@ TEST(Schedule, CheckNowStartsAtOnceButNeverMoreThanFall) {
   EXPECT_EQ(e.in_flight, 3U);
 }
 
+TEST(Schedule, AFreshRoundAsksEverybodyPacedAsTheFirstOne) {
+  Schedule schedule({}, 1);
+  for (CheckId id = 1; id <= 120; ++id) schedule.add(id, {}, {}, at({}));
+  const auto take_all = [&](Instant now) {
+    std::size_t taken = 0;
+    for (; const auto start = schedule.take_due(now); ++taken) schedule.ended(start->id, start->serial);
+    return taken;
+  };
+  take_all(at(milliseconds(100)));
+  schedule.check_all_now(at(milliseconds(200)));
+  EXPECT_EQ(take_all(at(milliseconds(200))), 50U);
+  EXPECT_EQ(take_all(at(milliseconds(210))), 50U);
+  EXPECT_EQ(take_all(at(milliseconds(220))), 20U);
+  EXPECT_GT(schedule.next_due(), at(milliseconds(220))) << "and then as ever";
+}
+
 TEST(Schedule, AProbeThatSaidNothingIsAskedAgainAtOnce) {
   Schedule schedule({}, 1);
   schedule.add(7, {}, {}, at({}));

@@ -54,6 +54,8 @@ void World::run(const std::string& line, const std::string& block) {
     resolve(words);
   } else if (verb == "probe") {
     probe(words);
+  } else if (verb == "network") {
+    network(words);
   } else if (verb == "stored") {
     stored(words);
   } else if (verb == "restore") {
@@ -116,12 +118,25 @@ void World::configure(const std::string& text) {
   if (rewritten_.size() != config_->names.size()) throw Mismatch("not every slot of the new table is written");
 }
 
+void World::network(const Words& words) {
+  need(words, 2, "network usable|lost|changed");
+  if (words[1] == "changed") {
+    directory_.network_changed(now_);
+  } else if (words[1] == "usable" || words[1] == "lost") {
+    directory_.set_routes(words[1] == "usable", {}, now_);
+  } else {
+    throw Mismatch("'" + words[1] + "' is nothing that a network can be");
+  }
+  follow();
+}
+
 void World::follow() {
   const health::Changes changes = directory_.take_changes();
   for (const std::uint32_t slot : changes.slots) {
     table_->writer.write(slot, directory_.content(slot));
     rewritten_.insert(slot);
   }
+  table_->writer.set_network_lost(directory_.isolation().is_lost());
   for (const health::CheckId id : changes.stopped) running_.erase(id);
   for (const health::CheckId id : changes.started) running_.insert(id);
   for (const health::Event& event : changes.events) events_.push_back(in_words(event));

@@ -32,6 +32,7 @@ class World {
   void at(const Words& words);
   void resolve(const Words& words);
   void probe(const Words& words);
+  void network(const Words& words);
   void stored(const Words& words);
   void drain(const Words& words, bool drained);
   void upstream(const Words& words);
