@@ -86,6 +86,7 @@ struct Directory::Impl {
   Ranker ranker;  // these: scratch memory of rank()
   Ranking ranking;
   std::vector<Contender> contenders;
+  KeptContent kept;
   std::vector<Endpoint> endpoints;  // scratch memory, too: a name's are as many as they are, and no more
 };
 

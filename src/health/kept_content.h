@@ -12,15 +12,16 @@ namespace har::health {
 class KeptContent {
  public:
   KeptContent() : KeptContent(table::SlotContent{}) {}
-  explicit KeptContent(const table::SlotContent& content) {
-    std::size_t size = 0;
-    table::encode_slot(content, [&](std::size_t i, std::uint64_t word) {
-      if (word != 0) size = std::max(size, i + 1);
-    });
-    words_.resize(size);
-    table::encode_slot(content, [&](std::size_t i, std::uint64_t word) {
-      if (i < size) words_[i] = word;
-    });
+  explicit KeptContent(const table::SlotContent& content) { set(content); }
+
+  // Uses its memory again; a copy has no more than it needs.
+  void set(const table::SlotContent& content) {
+    const bool is_weighted = content.v4.order == table::Order::kWeighted || content.v6.order == table::Order::kWeighted;
+    const std::size_t size = content.v6.count > 0 ? table::kV6Word + 2 * std::size_t{content.v6.count}
+                             : is_weighted        ? table::kV6Word
+                                                  : table::kV4Word + (std::size_t{content.v4.count} + 1) / 2;
+    words_.assign(size, 0);
+    table::encode_slot(content, [this](std::size_t i, std::uint64_t word) { words_[i] = word; });
   }
 
   table::SlotContent content() const {
@@ -36,7 +37,7 @@ class KeptContent {
   bool operator==(const KeptContent&) const = default;
 
  private:
-  std::vector<std::uint64_t> words_;  // by the numbers of table/slot.h; those behind the last are zero
+  std::vector<std::uint64_t> words_;  // by the numbers of table/slot.h, as far as this content has any
 };
 
 }  // namespace har::health

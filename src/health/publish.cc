@@ -1,8 +1,6 @@
 // Directory: what was touched is ranked again; slots and events follow from what is new.
 #include <fmt/format.h>
 
-#include <utility>
-
 #include "health/content.h"
 #include "health/directory_impl.h"
 
@@ -42,9 +40,10 @@ void Directory::Impl::rank(std::uint32_t slot, Instant now) {
   set_due(slot, ranking.next_change);
 
   const table::SlotContent content = to_content(*name.config, contenders, ranking);
-  KeptContent kept(content);
+  kept.set(content);
   if (kept == name.content) return;
-  const table::SlotContent before = std::exchange(name.content, std::move(kept)).content();
+  const table::SlotContent before = name.content.content();
+  name.content = kept;
   if (!name.changed) {
     name.changed = true;
     changed_slots.push_back(slot);
