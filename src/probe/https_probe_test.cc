@@ -259,6 +259,26 @@ TEST_F(HttpsProbe, EachCertificateOfTheCaFileIsTrustedThoughItIsNoAuthority) {
   EXPECT_EQ(probe("self", [](config::Check& c) { c.ca_file = file("self.pem"); }).outcome(), Outcome::kOk);
 }
 
+TEST_F(HttpsProbe, ACaFileIsReadAgainAfterTenMinutes) {
+  TlsContexts contexts;
+  const auto get = [&](const std::string& name, bool verify, Duration after) {
+    SSL_CTX* const context = contexts.get(file(name), verify, Instant{} + after);
+    if (context != nullptr) SSL_CTX_up_ref(context);  // or a new one might get an old one's place
+    return std::unique_ptr<SSL_CTX, FreeTls>(context);
+  };
+  using std::chrono::minutes;
+  const auto first = get("ca.pem", true, minutes(0));
+  const auto lax = get("ca.pem", false, minutes(0));
+  EXPECT_NE(first, nullptr);
+  EXPECT_NE(first, lax);
+  EXPECT_EQ(get("missing.pem", true, minutes(1)), nullptr);
+  EXPECT_EQ(get("missing.pem", false, minutes(1)), lax);
+  EXPECT_EQ(get("ca.pem", true, minutes(9)), first);
+  const auto second = get("ca.pem", true, minutes(10));
+  EXPECT_NE(second, first);
+  EXPECT_EQ(get("ca.pem", true, minutes(19)), second);
+}
+
 TEST_F(HttpsProbe, NoSessionIsResumed) {
   for (const char* version : {"-tls1_2", "-tls1_3"}) {
     const TlsServer server({version, "-cert", file("good.pem"), "-key", file("good.key")});

@@ -27,6 +27,7 @@ std::unique_ptr<SSL_CTX, FreeTls> make_context(const std::string& ca_file, bool 
   if (c == nullptr) return made;
   SSL_CTX_set_options(c, SSL_OP_ALL | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_clear_options(c, SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS);
+  SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);  // thousands may wait for a response
   SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);  // read() counts
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_alpn_protos(c, kAlpn.data(), kAlpn.size());
