@@ -13,6 +13,7 @@
 #include "net/clock.h"
 #include "probe/curl_multi.h"
 #include "probe/http_reading.h"
+#include "probe/tls_stream.h"
 
 namespace har::probe {
 
@@ -46,38 +47,16 @@ std::string bracketed(const std::string& host) {
   return ip && ip->family == Family::kV6 ? "[" + host + "]" : host;
 }
 
-// OpenSSL's X509_V_ERR_…, which libcurl hands through as numbers. The chain is verified in the handshake, the name
-// after it: a 1 or 0, libcurl's values from before the result, means that the chain was good.
-std::string_view certificate_reason(long verify_result) {
-  switch (verify_result) {
-    case 0:
-    case 1:
-      return "certificate is for another name";
-    case 9:
-      return "certificate not yet valid";
-    case 10:
-      return "certificate expired";
-    case 18:
-    case 19:
-      return "certificate self-signed";
-    case 2:
-    case 20:
-    case 21:
-      return "certificate of unknown issuer";
-    case 23:
-      return "certificate revoked";
-    default:
-      return "certificate not trusted";
-  }
-}
-
 Verdict verdict_of(CURLcode code, CURL* easy) {
   const auto response_error = [](std::string_view reason) { return Verdict{Outcome::kResponseError, 0, reason}; };
   switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION: {
       long verify_result = 0;
       curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
-      return response_error(certificate_reason(verify_result));
+      // The chain is verified in the handshake, the name after it: a 1 or 0, libcurl's values from before the result,
+      // means that the chain was good.
+      const bool is_name = verify_result == 0 || verify_result == 1;
+      return response_error(is_name ? "certificate is for another name" : certificate_reason(verify_result));
     }
     case CURLE_SSL_CONNECT_ERROR:
       return response_error("TLS handshake failed");
@@ -180,8 +159,6 @@ struct HttpProbes::Impl {
 
   Impl(net::Loop& l, PoliteCloser& c) : loop(l), closer(c) {
     HAR_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-    const char* const built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
-    system_ca = built_in != nullptr ? built_in : "/etc/ssl/certs/ca-certificates.crt";
   }
   ~Impl() {
     for (auto& [ticket, exchange] : running) exchange->multi->remove(exchange->easy.get());
@@ -287,7 +264,7 @@ struct HttpProbes::Impl {
   // fixed after construction
   net::Loop& loop;
   PoliteCloser& closer;
-  std::string system_ca;
+  const std::string system_ca = system_ca_file();
   // the handles before the multis: a multi must have let go of its handles before they are destroyed, see ~Impl()
   std::list<Lane> lanes;
   std::vector<Easy> idle;
@@ -324,11 +301,6 @@ void HttpProbes::give_up(Ticket ticket) {
   at->second->multi->remove(at->second->easy.get());
   impl_->put_back(std::move(at->second->easy));
   impl_->running.erase(at);
-}
-
-bool HttpProbes::is_secured(Ticket ticket) const {
-  const auto at = impl_->running.find(ticket);
-  return at != impl_->running.end() && at->second->is_secured;
 }
 
 bool HttpProbes::has_head(Ticket ticket) const {

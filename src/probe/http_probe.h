@@ -1,6 +1,6 @@
-// HTTPS checks on connections that stand already: a GET, the certificate's verification, the verdict. And those of
-// plain HTTP whose URL or headers are not simple. Not for: connecting (tcp_probe.h), plain HTTP as a rule
-// (plain_http.h), timeouts and limits (prober.h).
+// HTTP and HTTPS checks whose URL or headers are not simple, on connections that stand already: a GET, the
+// certificate's verification, the verdict. Not for: connecting (tcp_probe.h), the others (http_exchange.h), timeouts
+// and limits (prober.h).
 //
 // libcurl is given the connected socket, so that it neither resolves nor connects, and the address that was connected
 // is the one that was meant. Each probe is one connection: nothing is kept or reused, TLS sessions neither (a resumed
@@ -40,9 +40,7 @@ class HttpProbes {
   std::optional<Ticket> begin(net::Fd connected, const health::CheckTarget& target, Secured secured, Done done);
   void give_up(Ticket ticket);  // no callback comes; unknown tickets are ignored
 
-  // For the reason of a timeout: where it stands.
-  bool is_secured(Ticket ticket) const;
-  bool has_head(Ticket ticket) const;
+  bool has_head(Ticket ticket) const;  // for the reason of a timeout: where it stands
 
  private:
   struct Impl;

@@ -49,6 +49,9 @@ std::optional<std::string> plain_request(const config::Check& check) {
   const bool is_v6 = ip && ip->family == Family::kV6;
   const std::string_view path = check.http->path.empty() ? std::string_view("/") : std::string_view(check.http->path);
   if (!(is_v6 || is_plain_host(host)) || !is_plain_path(path)) return std::nullopt;
+  // An underscore is under no wildcard for OpenSSL; a last dot is in no certificate.
+  const bool is_https = check.method == config::CheckMethod::kHttps;
+  if (is_https && (host.find('_') != host.npos || host.ends_with('.'))) return std::nullopt;
   if (!std::all_of(check.http->headers.begin(), check.http->headers.end(), is_plain_header)) return std::nullopt;
 
   std::string text;
@@ -61,7 +64,7 @@ std::optional<std::string> plain_request(const config::Check& check) {
     text.append(name).append(": ").append(value).append("\r\n");
   };
   std::string authority = is_v6 ? "[" + host + "]" : host;
-  if (check.port != 80) authority.append(":").append(std::to_string(check.port));
+  if (check.port != (is_https ? 443 : 80)) authority.append(":").append(std::to_string(check.port));
   add("Host", authority);
   add("User-Agent", "har/" HAR_VERSION);
   add("Accept", "*/*");
@@ -194,7 +197,7 @@ void HttpWire::closed() {
   malformed("body cut short");
 }
 
-void HttpWire::broke() { malformed("connection broke"); }
+void HttpWire::broke(std::string_view why) { malformed(why); }
 
 void HttpWire::malformed(std::string_view reason) {
   place_ = Place::kOver;

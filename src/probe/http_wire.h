@@ -1,6 +1,6 @@
-// HTTP/1.1 as far as a check of plain http needs it: the request as text, and the response's bytes cut into the lines
+// HTTP/1.1 as far as a check needs it: the request as text, and the response's bytes cut into the lines
 // and the body that HttpReading judges. Pure.
-// Not for: https (http_probe.h); what a response means (http_reading.h); sockets (plain_http.h).
+// Not for: what a response means (http_reading.h); TLS and sockets (tls_stream.h, http_exchange.h).
 // Bounds: those of HttpReading; a line that does not end is no longer than its head; a chunk's first line 1 KiB.
 // Why not libcurl: doc/decisions/0004.  Source: RFC 9110, RFC 9112.  Thread: any.
 // Tested by: http_wire_test.cc, tests/fuzz/http_fuzz.cc
@@ -16,8 +16,8 @@
 
 namespace har::probe {
 
-// Nothing where host, path or headers hold something that would have to be escaped, refused or left out: libcurl knows
-// how.
+// Nothing where host, path or headers hold something that would have to be escaped, refused or left out, or where the
+// libraries differ over which certificate names the host: libcurl knows how.
 std::optional<std::string> plain_request(const config::Check& check);
 
 class HttpWire {
@@ -26,8 +26,8 @@ class HttpWire {
 
   // The next bytes, cut anywhere. What comes after the verdict is not looked at.
   void feed(std::string_view bytes);
-  void closed();  // by the peer, in order
-  void broke();   // otherwise
+  void closed();                                          // by the peer, in order
+  void broke(std::string_view why = "connection broke");  // otherwise; static text
 
   const std::optional<Verdict>& verdict() const { return reading_.verdict(); }
   bool has_head() const { return reading_.has_head(); }

@@ -130,6 +130,19 @@ TEST(PlainRequest, IsAGetWithHostAndTheConfiguredHeaders) {
   EXPECT_NE(plain_request(check("2001:db8::1"))->find("\r\nHost: [2001:db8::1]\r\n"), std::string::npos);
 }
 
+TEST(PlainRequest, HttpsHasItsOwnPortAndLeavesTheHostsThatCertificatesNameDifferently) {
+  config::Check c = check("api.example.test");
+  c.method = config::CheckMethod::kHttps;
+  c.port = 443;
+  EXPECT_NE(plain_request(c)->find("\r\nHost: api.example.test\r\n"), std::string::npos);
+  c.port = 80;
+  EXPECT_NE(plain_request(c)->find("\r\nHost: api.example.test:80\r\n"), std::string::npos);
+  for (const char* host : {"my_api.example.test", "api.example.test."}) {
+    c.http_host = host;
+    EXPECT_FALSE(plain_request(c)) << host;
+  }
+}
+
 TEST(PlainRequest, WhatIsNotSimpleIsLeftToTheLibrary) {
   for (const char* host : {"a b", "a@b", "a/b", "a%41",
                            "b\xC3\xBC"

@@ -1,16 +1,20 @@
 // HTTPS checks against `openssl s_server`, with certificates made when the tests start.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "probe/http_probe.h"
 #include "probe/testing.h"
+#include "probe/tls_stream.h"
 
 extern char** environ;
 
@@ -71,8 +75,12 @@ class TlsServer {
 };
 
 class HttpsProbe : public ::testing::Test {
+ public:
+  static std::string file(const std::string& name) { return *folder_ + "/" + name; }
+
  protected:
   static void SetUpTestSuite() {
+    signal(SIGPIPE, SIG_IGN);  // the servers of these tests write with write()
     char name[] = "/tmp/har-https-test-XXXXXX";
     folder_ = new std::string(mkdtemp(name));
     run("openssl req -x509 " + kKey + " -keyout ca.key -out ca.pem -subj /CN=har-test-ca -days 2");
@@ -82,13 +90,19 @@ class HttpsProbe : public ::testing::Test {
     leaf("good", "DNS:api.example.test,IP:127.0.0.1", "2");
     leaf("other", "DNS:other.example.test", "2");
     leaf("expired", "DNS:api.example.test", "-1");
+    leaf("old-other", "DNS:other.example.test", "-1");
+    leaf("wild", "DNS:*.example.test", "2");
+    leaf("common", "", "2", "api.example.test");
+    leaf("common-ip", "", "2", "127.0.0.1");
+    std::string names;
+    for (int i = 0; i < 6'000; ++i) names += (i == 0 ? "DNS:n" : ",DNS:n") + std::to_string(i) + ".a-long-name.example";
+    leaf("huge", names, "2");
   }
   static void TearDownTestSuite() {
     std::filesystem::remove_all(*folder_);
     delete folder_;
   }
 
-  static std::string file(const std::string& name) { return *folder_ + "/" + name; }
   static Single probe(const std::string& certificate, const std::function<void(config::Check&)>& change = {}) {
     const TlsServer server({"-cert", file(certificate + ".pem"), "-key", file(certificate + ".key")});
     return probe_port(server.port(), change);
@@ -106,9 +120,13 @@ class HttpsProbe : public ::testing::Test {
   static void run(const std::string& command) {
     ASSERT_EQ(std::system(("cd " + *folder_ + " && " + command + " 2>/dev/null").c_str()), 0) << command;
   }
-  static void leaf(const std::string& name, const std::string& names, const std::string& days) {
-    run("openssl req " + kKey + " -keyout " + name + ".key -out " + name +
-        ".csr -subj /CN=x -addext subjectAltName=" + names);
+  static void leaf(const std::string& name, const std::string& names, const std::string& days,
+                   const std::string& common = "x") {
+    // In a file: what is on a command line has its limits.
+    std::ofstream(file(name + ".cnf")) << "[req]\ndistinguished_name=n\n[n]\n[e]\nbasicConstraints=CA:FALSE\n"
+                                       << (names.empty() ? "" : "subjectAltName=" + names + "\n");
+    run("openssl req " + kKey + " -keyout " + name + ".key -out " + name + ".csr -subj /CN=" + common + " -config " +
+        name + ".cnf -reqexts e");
     run("openssl x509 -req -in " + name + ".csr -CA ca.pem -CAkey ca.key -copy_extensions copy -days " + days +
         " -out " + name + ".pem");
   }
@@ -198,6 +216,173 @@ TEST_F(HttpsProbe, AResetInTheHandshakeIsAResponseErrorAndSilenceATimeout) {
   EXPECT_EQ(single.outcome(), Outcome::kTimeout);
   EXPECT_EQ(single.reason(), "timeout in the TLS handshake");
   EXPECT_LT(single.observation->total, milliseconds(400));
+}
+
+// A header that only libcurl knows how to send: the same check through the other of the two clients.
+void through_libcurl(config::Check& check) { check.headers = {"X-Empty;"}; }
+
+TEST_F(HttpsProbe, BothClientsSayTheSameOfEachCertificate) {
+  struct Case {
+    std::string certificate, host, reason;
+  };
+  const std::string name = "api.example.test";
+  for (const auto& [certificate, host, reason] : {
+           Case{"good", name, "status 200"},
+           Case{"good", "API.Example.test", "status 200"},
+           Case{"good", "api.example.tes", "certificate is for another name"},
+           Case{"good", "127.0.0.1", "status 200"},
+           Case{"good", "127.0.0.2", "certificate is for another name"},
+           Case{"wild", name, "status 200"},
+           Case{"wild", "my_api.example.test", "status 200"},
+           Case{"wild", "a.api.example.test", "certificate is for another name"},
+           Case{"wild", "example.test", "certificate is for another name"},
+           Case{"common", name, "status 200"},
+           Case{"common", "other.example.test", "certificate is for another name"},
+           Case{"common-ip", "127.0.0.1", "status 200"},
+           Case{"common-ip", "127.0.0.2", "certificate is for another name"},
+           Case{"expired", name, "certificate expired"},
+           Case{"old-other", name, "certificate expired"},
+           Case{"self", name, "certificate self-signed"},
+           Case{"huge", name, "TLS handshake failed"},
+       }) {
+    const TlsServer server({"-cert", file(certificate + ".pem"), "-key", file(certificate + ".key")});
+    for (const bool other : {false, true}) {
+      const Single single = probe_port(server.port(), [&, host = host](config::Check& c) {
+        c.http_host = host;
+        if (other) through_libcurl(c);
+      });
+      EXPECT_EQ(single.reason(), reason) << certificate << " for " << host << (other ? " through libcurl" : "");
+    }
+  }
+}
+
+TEST_F(HttpsProbe, EachCertificateOfTheCaFileIsTrustedThoughItIsNoAuthority) {
+  EXPECT_EQ(probe("good", [](config::Check& c) { c.ca_file = file("good.pem"); }).outcome(), Outcome::kOk);
+  EXPECT_EQ(probe("self", [](config::Check& c) { c.ca_file = file("self.pem"); }).outcome(), Outcome::kOk);
+}
+
+TEST_F(HttpsProbe, ACaFileIsReadAgainAfterTenMinutes) {
+  TlsContexts contexts;
+  const auto get = [&](const std::string& name, bool verify, Duration after) {
+    SSL_CTX* const context = contexts.get(file(name), verify, Instant{} + after);
+    if (context != nullptr) SSL_CTX_up_ref(context);  // or a new one might get an old one's place
+    return std::unique_ptr<SSL_CTX, FreeTls>(context);
+  };
+  using std::chrono::minutes;
+  const auto first = get("ca.pem", true, minutes(0));
+  const auto lax = get("ca.pem", false, minutes(0));
+  EXPECT_NE(first, nullptr);
+  EXPECT_NE(first, lax);
+  EXPECT_EQ(get("missing.pem", true, minutes(1)), nullptr);
+  EXPECT_EQ(get("missing.pem", false, minutes(1)), lax);
+  EXPECT_EQ(get("ca.pem", true, minutes(9)), first);
+  const auto second = get("ca.pem", true, minutes(10));
+  EXPECT_NE(second, first);
+  EXPECT_EQ(get("ca.pem", true, minutes(19)), second);
+}
+
+TEST_F(HttpsProbe, NoSessionIsResumed) {
+  for (const char* version : {"-tls1_2", "-tls1_3"}) {
+    const TlsServer server({version, "-cert", file("good.pem"), "-key", file("good.key")});
+    for (int i = 0; i < 3; ++i) {
+      // The page says whether it was: "New, TLSv1.3, Cipher is ..." or "Reused, ...".
+      EXPECT_EQ(probe_port(server.port(), [](config::Check& c) { c.expect_body = "New, TLSv1"; }).outcome(),
+                Outcome::kOk);
+    }
+  }
+}
+
+// A server that does what it is told when the handshake is done.
+Server::Behaviour secured(std::function<void(SSL*, const Peer&)> behaviour, int version = TLS1_3_VERSION) {
+  return [behaviour, version, certificate = HttpsProbe::file("good")](const Peer& p) {
+    const std::unique_ptr<SSL_CTX, FreeTls> context(SSL_CTX_new(TLS_server_method()));
+    SSL_CTX_set_max_proto_version(context.get(), version);
+    SSL_CTX_use_certificate_file(context.get(), (certificate + ".pem").c_str(), SSL_FILETYPE_PEM);
+    SSL_CTX_use_PrivateKey_file(context.get(), (certificate + ".key").c_str(), SSL_FILETYPE_PEM);
+    const std::unique_ptr<SSL, FreeTls> connection(SSL_new(context.get()));
+    SSL_set_fd(connection.get(), p.fd());
+    if (SSL_accept(connection.get()) != 1) return;
+    char request[4096];
+    SSL_read(connection.get(), request, sizeof request);
+    behaviour(connection.get(), p);
+    shutdown(p.fd(), SHUT_WR);
+    p.read_end();
+  };
+}
+
+void say(SSL* connection, std::string_view text) {
+  if (!text.empty()) SSL_write(connection, text.data(), static_cast<int>(text.size()));
+}
+
+TEST_F(HttpsProbe, AnEndIsOneThoughTlsDoesNotSayIt) {
+  constexpr std::string_view kHead = "HTTP/1.1 200 OK\r\n\r\nall is we";
+  constexpr std::string_view kCut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nall";
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const auto& [text, is_said, reason] : {std::tuple{kHead, true, "body not as expected"},
+                                                {kHead, false, "body not as expected"},
+                                                {std::string_view(), true, "no response"},
+                                                {std::string_view(), false, "no response"},
+                                                {std::string_view("HTTP/1.1 200"), false, "no response"},
+                                                {kCut, false, "body cut short"}}) {
+      const Server server(secured(
+          [&, text = text, is_said = is_said](SSL* connection, const Peer&) {
+            say(connection, text);
+            if (is_said) SSL_shutdown(connection);
+          },
+          version));
+      for (const bool other : {false, true}) {
+        const Single single = probe_port(server.port(), [&](config::Check& c) {
+          c.expect_body = "all is well";
+          if (other) through_libcurl(c);
+        });
+        EXPECT_EQ(single.outcome(), Outcome::kResponseError);
+        EXPECT_EQ(single.reason(), reason) << text << is_said << other;
+      }
+    }
+  }
+}
+
+TEST_F(HttpsProbe, GarbageAndAlertsBehindTheHandshakeBreakTheConnection) {
+  for (const std::string& garbage : {std::string(20'000, '\xff'), std::string("\x15\x03\x03\x00\x02\x02\x28", 7),
+                                     std::string("\x17\x03\x03\x00\x05hello", 10)}) {
+    const Server server(secured([&](SSL* connection, const Peer& p) {
+      say(connection, "HTTP/1.1 200 OK\r\n");
+      p.send(garbage);
+    }));
+    EXPECT_EQ(probe_port(server.port()).reason(), "connection broke");
+  }
+}
+
+TEST_F(HttpsProbe, AnEndlessBodyAndEndlessRecordsWithoutTextEndInTime) {
+  for (const bool has_text : {true, false}) {
+    const Server server(secured([&](SSL* connection, const Peer&) {
+      say(connection, "HTTP/1.1 200 OK\r\n\r\n");
+      const std::string text(10'000, 'x');
+      for (bool goes_on = true; goes_on;) {  // until the peer has gone
+        goes_on = has_text
+                      ? SSL_write(connection, text.data(), 10'000) > 0
+                      : SSL_key_update(connection, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(connection) == 1;
+      }
+    }));
+    const Single single = probe_port(server.port(), [](config::Check& c) {
+      c.expect_body = "not there";
+      c.timeout = milliseconds(500);
+    });
+    EXPECT_EQ(single.reason(), has_text ? "body not as expected in its first 64 KiB" : "connection broke");
+    EXPECT_LT(single.took, seconds(3)) << has_text;
+  }
+}
+
+TEST_F(HttpsProbe, AHandshakeThatDripsEndsAtTheTimeout) {
+  const Server server([](const Peer& p) {
+    p.send(std::string("\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", 9));  // a ServerHello of 16 KB ...
+    timeval pause{.tv_sec = 0, .tv_usec = 20'000};
+    setsockopt(p.fd(), SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof pause);
+    while (p.send("x") && p.read_end() == EAGAIN) {  // ... octet by octet
+    }
+  });
+  const Single single = probe_port(server.port(), [](config::Check& c) { c.timeout = milliseconds(300); });
+  EXPECT_EQ(single.reason(), "timeout in the TLS handshake");
 }
 
 }  // namespace

@@ -14,12 +14,13 @@
 #include "base/few.h"
 #include "net/clock.h"
 #include "net/one_shots.h"
+#include "probe/http_exchange.h"
 #include "probe/http_probe.h"
 #include "probe/lateness.h"
-#include "probe/plain_http.h"
 #include "probe/polite_close.h"
 #include "probe/schedule.h"
 #include "probe/tcp_probe.h"
+#include "probe/tls_stream.h"
 
 namespace har::probe {
 
@@ -53,8 +54,8 @@ struct Prober::Impl {
     Instant queued_at{};
     Duration queued{};
     TcpAttempt tcp;
-    std::optional<PlainHttp> plain;
-    std::optional<HttpProbes::Ticket> http;  // https, and what plain_request() leaves to it
+    std::optional<HttpExchange> own;
+    std::optional<HttpProbes::Ticket> http;  // what plain_request() leaves to it
   };
   struct Entry {
     health::CheckTarget target;
@@ -140,7 +141,7 @@ struct Prober::Impl {
     Probe* const probe = find(static_cast<CheckId>(token >> 32U), static_cast<std::uint32_t>(token));
     if (probe == nullptr) return;
     if (probe->phase == Probe::Phase::kConnecting) return connected(*probe, probe->tcp.end());
-    if (probe->plain) go_on(*probe);
+    if (probe->own) go_on(*probe);
   }
 
   void connected(Probe& probe, int error) {
@@ -165,15 +166,11 @@ struct Prober::Impl {
   void ask(Probe& probe) {
     if (probe.phase == Probe::Phase::kQueued) probe.queued = net::now() - probe.queued_at;
     probe.phase = Probe::Phase::kAsking;
-    if (probe.tls) {
-      probe.securing = true;
-      ++securing;
-    } else if (auto request = plain_request(entries.at(probe.id).target.check)) {
-      probe.plain.emplace(probe.tcp.take_socket(), std::move(*request), entries.at(probe.id).target.check);
-      return go_on(probe);
-    }
+    if (std::exchange(probe.securing, probe.tls) != probe.tls) ++securing;
+    const health::CheckTarget& target = entries.at(probe.id).target;
+    if (auto request = plain_request(target.check)) return ask(probe, target.check, std::move(*request));
     probe.http = http.begin(
-        probe.tcp.take_socket(), entries.at(probe.id).target,
+        probe.tcp.take_socket(), target,
         [this, id = probe.id, serial = probe.serial] {
           if (Probe* const p = find(id, serial)) secured(*p);
         },
@@ -183,10 +180,22 @@ struct Prober::Impl {
     if (!probe.http) no_room(probe, "no memory");
   }
 
+  void ask(Probe& probe, const config::Check& check, std::string request) {
+    std::optional<TlsStream> tls;
+    if (probe.tls) {
+      SSL_CTX* const context = contexts.get(check.http->ca_file, check.tls_verify, net::now());
+      if (context == nullptr) return finish(probe, {Outcome::kOtherError, 0, "CA file cannot be read"}, net::now());
+      tls.emplace(context, check.http_host.empty() ? check.host : check.http_host);
+    }
+    probe.own.emplace(probe.tcp.take_socket(), std::move(request), check, std::move(tls));
+    go_on(probe);
+  }
+
   void go_on(Probe& probe) {
-    const net::Watch::Interest next = probe.plain->go_on();
-    if (next == net::Watch::kNone) return finish(probe, probe.plain->verdict(), net::now());
-    const int error = waiting.wait_again(probe.plain->fd(), token_of(probe), next);
+    const net::Watch::Interest next = probe.own->go_on();
+    if (next == net::Watch::kNone) return finish(probe, probe.own->verdict(), net::now());
+    if (probe.securing && probe.own->is_secured()) secured(probe);
+    const int error = waiting.wait_again(probe.own->fd(), token_of(probe), next);
     if (error != 0) no_room(probe, std::strerror(error));
   }
 
@@ -217,11 +226,9 @@ struct Prober::Impl {
   void timed_out(Probe& probe, Instant now) {
     std::string_view reason = "timeout connecting";
     if (probe.phase == Probe::Phase::kQueued) reason = "timeout waiting for a handshake";
-    if (probe.plain) reason = probe.plain->has_head() ? "timeout in the body" : "timeout waiting for the response";
-    if (probe.http) {
-      reason = http.has_head(*probe.http) ? "timeout in the body" : "timeout waiting for the response";
-      if (!http.is_secured(*probe.http)) reason = "timeout in the TLS handshake";
-    }
+    const bool has_head = probe.own ? probe.own->has_head() : probe.http && http.has_head(*probe.http);
+    if (probe.own || probe.http) reason = has_head ? "timeout in the body" : "timeout waiting for the response";
+    if (probe.securing) reason = "timeout in the TLS handshake";
     finish(probe, {Outcome::kTimeout, 0, reason}, now);
   }
 
@@ -267,7 +274,7 @@ struct Prober::Impl {
 
   // Out of everything that knows it; it ends with the caller's hold on it.
   std::unique_ptr<Probe> detach(Probe& probe) {
-    if (probe.plain) closer.close(probe.plain->take_socket());
+    if (probe.own) closer.close(probe.own->end());
     if (probe.http) http.give_up(*probe.http);
     if (std::exchange(probe.securing, false)) --securing;
     if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
@@ -337,6 +344,7 @@ struct Prober::Impl {
   Lateness lateness;
   PoliteCloser closer;
   HttpProbes http;
+  TlsContexts contexts;
   net::OneShots waiting;
   std::unordered_map<CheckId, Entry> entries;
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines;  // of probes that may be gone
