@@ -21,7 +21,7 @@ namespace har::app {
 namespace {
 
 constexpr const char* kBundleMemory = "har-configuration";
-constexpr Duration kFirstTrim = std::chrono::seconds(2), kLastTrim = std::chrono::seconds(64);
+constexpr Duration kFirstTrim = std::chrono::seconds(1), kLastTrim = std::chrono::seconds(64);
 constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
 
 std::uint64_t random_seed() {
