@@ -95,6 +95,9 @@ std::optional<int> Checker::start() {
     commit(*text);
     copy_->keep(bundle_);
   }
+  // Not earlier: it takes a millisecond, and the first answer waits for the commit. Not later: from now on we read what
+  // others send.
+  checker_filter().load(Rights(log_));
   set_hosts();
   remember_stored_addresses();
   apply_changes();
@@ -207,11 +210,7 @@ Result<void> Checker::drop_rights(const Bundle& read) {
     }
   }
   const Rights rights(log_);
-  if (auto dropped = drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights); !dropped) {
-    return dropped;
-  }
-  checker_filter().load(rights);
-  return {};
+  return drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights);
 }
 
 void Checker::open_store() {
