@@ -98,6 +98,9 @@ std::optional<int> Checker::start() {
     commit(*text);
     copy_->keep(std::move(bundle));
   }
+  // Not earlier: it takes a millisecond, and the first answer waits for the commit. Not later: from now on we read what
+  // others send.
+  checker_filter().load(Rights(log_));
   set_hosts(Remember::kYes);
   store_->forget_loaded();
   watch_network();
@@ -212,11 +215,7 @@ Result<void> Checker::drop_rights(const Bundle& read) {
     }
   }
   const Rights rights(log_);
-  if (auto dropped = drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights); !dropped) {
-    return dropped;
-  }
-  checker_filter().load(rights);
-  return {};
+  return drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights);
 }
 
 void Checker::open_store() {

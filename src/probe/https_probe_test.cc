@@ -219,7 +219,7 @@ TEST_F(HttpsProbe, AResetInTheHandshakeIsAResponseErrorAndSilenceATimeout) {
 }
 
 // A header that only libcurl knows how to send: the same check through the other of the two clients.
-void through_libcurl(config::Check& check) { check.headers = {"X-Empty;"}; }
+void through_libcurl(config::Check& check) { check.http.edit().headers = {"X-Empty;"}; }
 
 TEST_F(HttpsProbe, BothClientsSayTheSameOfEachCertificate) {
   struct Case {
@@ -257,8 +257,8 @@ TEST_F(HttpsProbe, BothClientsSayTheSameOfEachCertificate) {
 }
 
 TEST_F(HttpsProbe, EachCertificateOfTheCaFileIsTrustedThoughItIsNoAuthority) {
-  EXPECT_EQ(probe("good", [](config::Check& c) { c.ca_file = file("good.pem"); }).outcome(), Outcome::kOk);
-  EXPECT_EQ(probe("self", [](config::Check& c) { c.ca_file = file("self.pem"); }).outcome(), Outcome::kOk);
+  EXPECT_EQ(probe("good", [](config::Check& c) { c.http.edit().ca_file = file("good.pem"); }).outcome(), Outcome::kOk);
+  EXPECT_EQ(probe("self", [](config::Check& c) { c.http.edit().ca_file = file("self.pem"); }).outcome(), Outcome::kOk);
 }
 
 TEST_F(HttpsProbe, ACaFileIsReadAgainAfterTenMinutes) {
@@ -286,7 +286,7 @@ TEST_F(HttpsProbe, NoSessionIsResumed) {
     const TlsServer server({version, "-cert", file("good.pem"), "-key", file("good.key")});
     for (int i = 0; i < 3; ++i) {
       // The page says whether it was: "New, TLSv1.3, Cipher is ..." or "Reused, ...".
-      EXPECT_EQ(probe_port(server.port(), [](config::Check& c) { c.expect_body = "New, TLSv1"; }).outcome(),
+      EXPECT_EQ(probe_port(server.port(), [](config::Check& c) { c.http.edit().expect_body = "New, TLSv1"; }).outcome(),
                 Outcome::kOk);
     }
   }
@@ -332,7 +332,7 @@ TEST_F(HttpsProbe, AnEndIsOneThoughTlsDoesNotSayIt) {
           version));
       for (const bool other : {false, true}) {
         const Single single = probe_port(server.port(), [&](config::Check& c) {
-          c.expect_body = "all is well";
+          c.http.edit().expect_body = "all is well";
           if (other) through_libcurl(c);
         });
         EXPECT_EQ(single.outcome(), Outcome::kResponseError);
@@ -365,7 +365,7 @@ TEST_F(HttpsProbe, AnEndlessBodyAndEndlessRecordsWithoutTextEndInTime) {
       }
     }));
     const Single single = probe_port(server.port(), [](config::Check& c) {
-      c.expect_body = "not there";
+      c.http.edit().expect_body = "not there";
       c.timeout = milliseconds(500);
     });
     EXPECT_EQ(single.reason(), has_text ? "body not as expected in its first 64 KiB" : "connection broke");

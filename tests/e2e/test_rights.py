@@ -65,6 +65,7 @@ def replace(daemon, name):
     wait_until(lambda: daemon.children().get(name, before) != before, 3, what=f"a new {name}")
 
 
+@needs_filters
 def test_each_process_is_stopped_when_it_does_what_it_must_not():
     program = BUILD / "rights_tests"
     if not program.exists():
