@@ -32,12 +32,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <fstream>
 #include <map>
 #include <random>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "message.h"
 
 namespace {
 
@@ -53,12 +54,6 @@ constexpr std::uint16_t kAaaa = 28;
 constexpr int kRcodeServfail = 2;
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
-
-struct Name {
-  std::string text;
-  bool is_dual = false;
-  std::vector<std::string> addresses;  // 4 or 16 octets each
-};
 
 enum class State : std::uint8_t { kFree, kOpen, kAnswered, kGivenUp };
 
@@ -89,29 +84,6 @@ struct Opened {
   Line* line;
   std::uint16_t id;
 };
-
-std::uint16_t number16(const std::string& wire, std::size_t at) {
-  return static_cast<std::uint16_t>(static_cast<std::uint8_t>(wire[at]) << 8 | static_cast<std::uint8_t>(wire[at + 1]));
-}
-
-std::string wire16(unsigned n) { return {static_cast<char>(n >> 8), static_cast<char>(n & 255)}; }
-
-// The records behind the question as (type, data); false where the message does not hold what it says.
-bool read_records(const std::string& wire, std::size_t at, std::size_t count,
-                  std::vector<std::pair<std::uint16_t, std::string>>& out) {
-  for (std::size_t i = 0; i < count; ++i) {
-    while (at < wire.size() && wire[at] != 0 && (wire[at] & 0xC0) == 0)
-      at += 1 + static_cast<std::size_t>(static_cast<std::uint8_t>(wire[at]));
-    if (at >= wire.size()) return false;
-    at += wire[at] == 0 ? 1 : 2;
-    if (wire.size() < at + 10) return false;
-    const std::size_t size = number16(wire, at + 8);
-    if (wire.size() < at + 10 + size) return false;
-    out.emplace_back(number16(wire, at), wire.substr(at + 10, size));
-    at += 10 + size;
-  }
-  return true;
-}
 
 class Load {
  public:
@@ -418,24 +390,6 @@ class Load {
   std::uint64_t sent_ = 0, answered_ = 0, skipped_ = 0, all_sent_ = 0, all_answered_ = 0, wrongs_ = 0;
   std::int64_t next_report_ = 0;
 };
-
-std::vector<Name> read_names(const char* path) {
-  std::vector<Name> names;
-  std::ifstream file(path);
-  Name name;
-  for (std::string how, list; file >> name.text >> how >> list; names.push_back(name)) {
-    name.is_dual = how == "dual";
-    name.addresses.clear();
-    std::istringstream addresses(list);
-    for (std::string text; std::getline(addresses, text, ',');) {
-      std::array<char, 16> octets;
-      const bool is_v6 = text.find(':') != std::string::npos;
-      if (inet_pton(is_v6 ? AF_INET6 : AF_INET, text.c_str(), octets.data()) != 1) return {};
-      name.addresses.emplace_back(octets.data(), is_v6 ? 16U : 4U);
-    }
-  }
-  return names;
-}
 
 }  // namespace
 
