@@ -166,7 +166,10 @@ struct Prober::Impl {
   void ask(Probe& probe) {
     if (probe.phase == Probe::Phase::kQueued) probe.queued = net::now() - probe.queued_at;
     probe.phase = Probe::Phase::kAsking;
-    if (std::exchange(probe.securing, probe.tls) != probe.tls) ++securing;
+    if (probe.tls) {
+      probe.securing = true;
+      ++securing;
+    }
     const health::CheckTarget& target = entries.at(probe.id).target;
     if (auto request = plain_request(target.check)) return ask(probe, target.check, std::move(*request));
     probe.http = http.begin(
