@@ -173,6 +173,14 @@ void UdpSockets::flush() {
   }
 }
 
+namespace {
+
+// After a failed send. ENETUNREACH, EHOSTUNREACH, EINVAL, EPERM …: a connected socket keeps the source address that it
+// was born with; after a change of routes only a new one can get through.
+bool says_stale(int error) { return error != EAGAIN && error != ENOBUFS && error != EMSGSIZE && error != ECONNREFUSED; }
+
+}  // namespace
+
 // Sends what is queued from `first` on for one socket, or puts the first of it among the failed; how many that were.
 std::size_t UdpSockets::send_some(std::size_t first) {
   if (!waits(queued_[first])) return 1;
@@ -196,13 +204,10 @@ std::size_t UdpSockets::send_some(std::size_t first) {
   if (sent > 0) return static_cast<std::size_t>(sent);
   pending_.unlink(queued_[first].ref);
   failed_.push_back(queued_[first].ref);
-  // ENETUNREACH, EHOSTUNREACH, EINVAL, EPERM …: a connected socket keeps the source address that it was born with;
-  // after a change of routes only a new one can get through.
-  const bool is_full = errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE || errno == ECONNREFUSED;
-  if (is_full || sockets_[socket].slot == kNone) {
-    close_if_done(sockets_[socket].channel);
-  } else {
+  if (says_stale(errno) && sockets_[socket].slot != kNone) {
     retire_socket(socket);
+  } else {
+    close_if_done(sockets_[socket].channel);
   }
   return 1;
 }
@@ -229,9 +234,7 @@ bool UdpSockets::send(Place place, std::uint32_t ref, Instant now) {
       pending_.link(s->channel, ref, *id);
       return true;
     }
-    if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE || errno == ECONNREFUSED || s->slot == kNone) {
-      return false;
-    }
+    if (!says_stale(errno) || s->slot == kNone) return false;
     retire_socket(index);
   }
   return false;
