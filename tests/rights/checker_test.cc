@@ -20,27 +20,9 @@ void enter(const Log& log) {
   checker_filter().load(rights);
 }
 
-class CheckerRights : public testing::Test {
+class CheckerRights : public FilterTest {
  protected:
-  void SetUp() override {
-#ifdef HAR_SANITIZED
-    GTEST_SKIP() << "no filters in sanitizer builds";
-#endif
-  }
-
-  static void kills(const char* what, const Step& step) {
-    const Ending ending = in_child(enter, step);
-    EXPECT_EQ(ending.signal, SIGSYS) << what << ": " << ending;
-  }
-  static void refuses(const char* what, int error, const Step& step) {
-    const Ending ending = in_child(enter, step);
-    EXPECT_TRUE(ending.signal == 0 && ending.error == error) << what << ": " << ending;
-  }
-  static void goes_on(const char* what, const Step& step) {
-    const Ending ending = in_child(enter, step);
-    EXPECT_TRUE(ending.went_on()) << what << ": " << ending;
-    EXPECT_EQ(ending.log.find("right_kept"), std::string::npos) << ending;
-  }
+  CheckerRights() : FilterTest(enter) {}
 };
 
 TEST_F(CheckerRights, NoProgramOrProcessIsStarted) {

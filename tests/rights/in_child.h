@@ -11,6 +11,7 @@
 #include <functional>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "base/log.h"
 
@@ -57,5 +58,34 @@ inline Ending in_child(const Enter& enter, const Step& step) {
   if (WIFEXITED(status)) ending.error = WEXITSTATUS(status);
   return ending;
 }
+
+// What one process may do and what not, step by step. Filters are off in sanitizer builds: nothing to be tested there.
+class FilterTest : public testing::Test {
+ protected:
+  explicit FilterTest(Enter enter) : enter_(std::move(enter)) {}
+
+  void SetUp() override {
+#ifdef HAR_SANITIZED
+    GTEST_SKIP() << "no filters in sanitizer builds";
+#endif
+  }
+
+  void kills(const char* what, const Step& step) const {
+    const Ending ending = in_child(enter_, step);
+    EXPECT_EQ(ending.signal, SIGSYS) << what << ": " << ending;
+  }
+  void refuses(const char* what, int error, const Step& step) const {
+    const Ending ending = in_child(enter_, step);
+    EXPECT_TRUE(ending.signal == 0 && ending.error == error) << what << ": " << ending;
+  }
+  void goes_on(const char* what, const Step& step) const {
+    const Ending ending = in_child(enter_, step);
+    EXPECT_TRUE(ending.went_on()) << what << ": " << ending;
+    EXPECT_EQ(ending.log.find("right_kept"), std::string::npos) << ending;
+  }
+
+ private:
+  const Enter enter_;
+};
 
 }  // namespace har::app
