@@ -157,15 +157,19 @@ struct HttpProbes::Impl {
     Instant used{};
   };
 
-  Impl(net::Loop& l, PoliteCloser& c) : loop(l), closer(c) {
-    HAR_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-  }
+  Impl(net::Loop& l, PoliteCloser& c) : loop(l), closer(c) {}
   ~Impl() {
     for (auto& [ticket, exchange] : running) exchange->multi->remove(exchange->easy.get());
     running.clear();
     idle.clear();
     lanes.clear();
-    curl_global_cleanup();
+    if (has_library) curl_global_cleanup();
+  }
+
+  // Most configurations have no check that needs libcurl: its start costs them neither time nor memory.
+  bool start_library() {
+    if (!has_library) has_library = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    return has_library;
   }
 
   CurlMulti& lane(const std::string& ca_file) {
@@ -270,6 +274,7 @@ struct HttpProbes::Impl {
   std::vector<Easy> idle;
   std::unordered_map<Ticket, std::unique_ptr<Exchange>> running;
   Ticket last_ticket = 0;
+  bool has_library = false;
 };
 
 HttpProbes::HttpProbes(net::Loop& loop, PoliteCloser& closer) : impl_(std::make_unique<Impl>(loop, closer)) {}
@@ -277,6 +282,7 @@ HttpProbes::~HttpProbes() = default;
 
 std::optional<HttpProbes::Ticket> HttpProbes::begin(net::Fd connected, const health::CheckTarget& target,
                                                     Secured secured, Done done) {
+  if (!impl_->start_library()) return std::nullopt;
   auto x = std::make_unique<Exchange>(target.check, std::move(secured), std::move(done));
   x->socket = std::move(connected);
   if (impl_->idle.empty()) {
