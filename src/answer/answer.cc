@@ -1,11 +1,13 @@
 #include "answer/answer.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
 #include "answer/pick.h"
 #include "base/assert.h"
 #include "dns/match.h"
+#include "dns/name.h"
 #include "dns/query.h"
 #include "dns/reader.h"
 #include "dns/reply.h"
@@ -21,6 +23,9 @@ using View = table::Reader::View;
 
 // A NODATA of ours is believed for a second, no longer: it may end with the next probe.
 constexpr std::uint32_t kNegativeTtl = 1;
+
+// So many names and more are worth a look ahead: half a kilobyte each, beside what the kernel needs of a core's cache.
+constexpr std::uint32_t kLargeTable = 256;
 
 std::size_t limit_for(const Query& query, Transport transport) {
   return transport == Transport::kTcp ? dns::kMaxMessage : dns::udp_limit(query);
@@ -235,6 +240,19 @@ Decision decide(std::span<const std::uint8_t> packet, Transport transport, const
   HAR_ASSERT(out.size() >= 4096);
   const Query query = dns::parse_query(packet);
   return Answering(query, transport, table, turns, now, out).decide();
+}
+
+std::span<const std::uint32_t> prefetch(std::span<const std::span<const std::uint8_t>> packets,
+                                        const table::Reader& table, std::span<std::uint32_t> room) {
+  if (table.slot_count() < kLargeTable) return {};
+  HAR_ASSERT(packets.size() <= table::Reader::kMostAhead && room.size() >= packets.size());
+  std::array<std::span<const std::uint8_t>, table::Reader::kMostAhead> names;
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    const auto question = packets[i].subspan(std::min(packets[i].size(), dns::kHeaderSize));
+    names[i] = question.first(dns::wire_name_size(question));
+  }
+  table.prefetch({names.data(), packets.size()}, room);
+  return room.first(packets.size());
 }
 
 std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport transport,

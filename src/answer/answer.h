@@ -49,6 +49,12 @@ struct Decision {
 Decision decide(std::span<const std::uint8_t> packet, Transport transport, const table::Reader& table, Turns& turns,
                 Instant now, std::span<std::uint8_t> out);
 
+// Of a batch of packets, before the first is decided: begins to bring into the cache what decide() will look at, where
+// the table is large. Returns the slots that are probably asked for, with kNoSlot among them, in `room`; none for a
+// small table. Promises nothing, changes nothing. Requires: packets.size() <= Reader::kMostAhead <= room.size().
+std::span<const std::uint32_t> prefetch(std::span<const std::span<const std::uint8_t>> packets,
+                                        const table::Reader& table, std::span<std::uint32_t> room);
+
 // What the client gets for the upstream's reply to a forwarded query. Returns 0 when the reply passes as it is,
 // otherwise the size of the reply written to `out` (>= 4096), with the client's own ID, made from the client's `query`.
 std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport transport,

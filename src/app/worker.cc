@@ -77,8 +77,11 @@ struct Worker::Impl {
                   [this](forward::Ending ending, const net::Asker& asker, std::uint32_t tag,
                          std::span<const std::uint8_t> query,
                          std::span<const std::uint8_t> reply) { forwarded(ending, asker, tag, query, reply); }),
-        udp(loop, [this](std::span<const std::uint8_t> packet, const net::Asker& asker,
-                         std::span<std::uint8_t> out) { return on_udp(packet, asker, out); }),
+        udp(
+            loop, [this](std::span<const std::span<const std::uint8_t>> packets) { look_ahead(packets); },
+            [this](std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
+              return on_udp(packet, asker, out);
+            }),
         tcp(
             loop, {}, [this](const IpAddress& client) { return admits(client); },
             [this](std::span<const std::uint8_t> message, const net::Asker& asker, std::span<std::uint8_t> out) {
@@ -107,6 +110,13 @@ struct Worker::Impl {
   }
 
   // ---- a query
+
+  void look_ahead(std::span<const std::span<const std::uint8_t>> packets) {
+    std::array<std::uint32_t, table::Reader::kMostAhead> slots;
+    for (const std::uint32_t slot : answer::prefetch(packets, serving->table, slots)) {
+      if (slot != table::kNoSlot) counters->prefetch(index, slot);
+    }
+  }
 
   std::size_t on_udp(std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
     count(Cell::kUdpQueries);

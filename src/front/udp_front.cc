@@ -56,8 +56,9 @@ struct UdpFront::Impl {
     std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
   };
 
-  Impl(net::Loop& loop_in, Handler handler_in)
+  Impl(net::Loop& loop_in, LookAhead look_ahead_in, Handler handler_in)
       : loop(loop_in),
+        look_ahead(std::move(look_ahead_in)),
         handler(std::move(handler_in)),
         retire_timer(loop_in, [this] { look_at_retired(); }),
         rest_timer(loop_in, [this] { wake_resting(); }),
@@ -74,7 +75,8 @@ struct UdpFront::Impl {
 
   // fixed after construction
   net::Loop& loop;
-  Handler handler;
+  const LookAhead look_ahead;
+  const Handler handler;
   // owned by this thread
   std::vector<std::unique_ptr<Socket>> sockets;  // by Asker::socket; a closed one leaves its place empty
   std::uint32_t next_serial = 1;
@@ -134,11 +136,14 @@ bool UdpFront::Impl::serve_batch(std::size_t place) {
   asker.kind = net::Asker::Kind::kUdp;
   asker.socket = static_cast<std::uint16_t>(place);
   asker.serial = socket.serial;
+  std::array<std::span<const std::uint8_t>, UdpBatch::kPackets> packets;
+  for (std::size_t i = 0; i < count; ++i) packets[i] = batch.packet(i);
+  if (count > 1) look_ahead({packets.data(), count});
   for (std::size_t i = 0; i < count; ++i) {
     asker.address = batch.from(i);
     asker.connection = socket.wildcard ? local_addresses.number_of(batch.info(i)) : LocalAddresses::kUnknown;
     ++socket.unanswered;  // before the call: send() may come from inside it
-    const std::size_t size = handler(batch.packet(i), asker, batch.reply_room());
+    const std::size_t size = handler(packets[i], asker, batch.reply_room());
     if (size > 0) {
       --socket.unanswered;
       batch.add_reply(i, size, local_addresses.write(asker.connection, reply_info[i]));
@@ -178,7 +183,8 @@ void UdpFront::Impl::look_at_retired() {
   if (any_left) retire_timer.set(kRetiredLook);
 }
 
-UdpFront::UdpFront(net::Loop& loop, Handler handler) : impl_(std::make_unique<Impl>(loop, std::move(handler))) {}
+UdpFront::UdpFront(net::Loop& loop, LookAhead look_ahead, Handler handler)
+    : impl_(std::make_unique<Impl>(loop, std::move(look_ahead), std::move(handler))) {}
 
 UdpFront::~UdpFront() = default;
 

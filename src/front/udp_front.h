@@ -19,7 +19,10 @@ class UdpFront {
   using Handler = std::function<std::size_t(std::span<const std::uint8_t> packet, const net::Asker& asker,
                                             std::span<std::uint8_t> out)>;
 
-  UdpFront(net::Loop& loop, Handler handler);
+  // All packets of a batch (at most UdpBatch::kPackets), before the first of them goes to the handler.
+  using LookAhead = std::function<void(std::span<const std::span<const std::uint8_t>> packets)>;
+
+  UdpFront(net::Loop& loop, LookAhead look_ahead, Handler handler);
   ~UdpFront();
 
   // The sockets to serve from now on: bound, non-blocking. Those not among them any more are served until empty

@@ -17,7 +17,11 @@ struct Echo {
   net::Loop loop;
   std::vector<std::pair<net::Asker, Bytes>> waiting;
   std::vector<std::size_t> sizes;
+  std::vector<std::string> announced;
   UdpFront front{loop,
+                 [this](std::span<const std::span<const std::uint8_t>> packets) {
+                   for (const auto packet : packets) announced.push_back(text(packet));
+                 },
                  [this](std::span<const std::uint8_t> packet, const net::Asker& asker,
                         std::span<std::uint8_t> out) -> std::size_t {
                    sizes.push_back(packet.size());
@@ -87,6 +91,18 @@ TEST(UdpFront, AnswersEveryPacketOfManyClientsInManyBatches) {
     EXPECT_EQ(heard.size(), static_cast<std::size_t>(kEach));
     for (const std::string& one : heard) EXPECT_TRUE(one.starts_with("re:" + std::to_string(c) + "/")) << one;
   }
+}
+
+TEST(UdpFront, ABatchIsAnnouncedBeforeItsPacketsAreHandled) {
+  Echo echo;
+  const net::Fd client = connected(SOCK_DGRAM, echo.serve(at("127.0.0.1")));
+  for (const char* what : {"one", "two", "three"}) echo.say(client, what);
+  EXPECT_EQ(echo.hear(client), "re:one");
+  EXPECT_EQ(echo.announced, (std::vector<std::string>{"one", "two", "three"}));
+  for (const char* what : {"two", "three"}) EXPECT_EQ(echo.hear(client), std::string("re:") + what);
+  echo.say(client, "alone");  // nothing is gained by it
+  EXPECT_EQ(echo.hear(client), "re:alone");
+  EXPECT_EQ(echo.announced.size(), 3U);
 }
 
 TEST(UdpFront, TheLargestPacketsComeWhole) {

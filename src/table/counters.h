@@ -39,7 +39,8 @@ class Counters {
 
   Counter& cell(std::uint32_t worker, Cell which);
   Counter& name(std::uint32_t worker, std::uint32_t slot);  // queries for this name answered by us
-  std::uint64_t total(Cell which) const;                    // over all workers; senseless for kLastBeat
+  void prefetch(std::uint32_t worker, std::uint32_t slot) { __builtin_prefetch(&name(worker, slot), 1); }
+  std::uint64_t total(Cell which) const;  // over all workers; senseless for kLastBeat
   std::uint64_t name_total(std::uint32_t slot) const;
 
  private:

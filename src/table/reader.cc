@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/assert.h"
 #include "dns/name.h"
 #include "table/slot.h"
 
@@ -41,19 +42,52 @@ Result<Reader> Reader::open(std::span<const std::byte> memory) {
 
 std::uint32_t Reader::find(std::span<const std::uint8_t> wire) const {
   if (wire.empty() || wire.size() > 255 || header_.slot_count == 0) return kNoSlot;
-  const std::uint64_t hash = dns::name_hash(wire, header_.hash_seed);
-  const std::uint64_t tag = hash & 0xFFFFFFFF00000000;
-  const std::uint64_t mask = header_.index_size - 1;
-  const std::byte* const index = base_ + header_.index_offset;
-  for (std::uint64_t probe = 0; probe <= header_.longest_probe; ++probe) {
-    const auto entry = load_plain<std::uint64_t>(index + ((hash + probe) & mask) * sizeof(std::uint64_t));
-    if (entry == 0) return kNoSlot;
-    // For a name that is not configured the tag nearly always says so: one cache line, no name is looked at.
-    if ((entry & 0xFFFFFFFF00000000) != tag) continue;
-    const auto slot = static_cast<std::uint32_t>(entry) - 1;
+  Search search = begin(wire);
+  for (std::uint32_t slot = next(search); slot != kNoSlot; slot = next(search)) {
     // With very many names each of these lines comes from memory: the second while the first is waited for.
     __builtin_prefetch(slot_at(slot) + kCacheLine);
-    if (slot < header_.slot_count && dns::names_equal(name(slot), wire)) return slot;
+    if (dns::names_equal(name(slot), wire)) return slot;
+  }
+  return kNoSlot;
+}
+
+void Reader::prefetch(std::span<const std::span<const std::uint8_t>> names, std::span<std::uint32_t> probable) const {
+  HAR_ASSERT(names.size() <= kMostAhead && probable.size() >= names.size());
+  std::fill_n(probable.begin(), names.size(), kNoSlot);
+  if (header_.slot_count == 0) return;
+  std::array<Search, kMostAhead> searches;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    searches[i] = begin(names[i]);
+    __builtin_prefetch(index_place(searches[i]));
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    probable[i] = next(searches[i]);
+    if (probable[i] == kNoSlot) continue;
+    __builtin_prefetch(slot_at(probable[i]));
+    __builtin_prefetch(slot_at(probable[i]) + kCacheLine);
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) __builtin_prefetch(name(probable[i]).data());
+}
+
+Reader::Search Reader::begin(std::span<const std::uint8_t> wire) const {
+  return {.hash = dns::name_hash(wire, header_.hash_seed)};
+}
+
+const std::byte* Reader::index_place(const Search& search) const {
+  const std::uint64_t place = (search.hash + search.probe) & (header_.index_size - 1);
+  return base_ + header_.index_offset + place * sizeof(std::uint64_t);
+}
+
+std::uint32_t Reader::next(Search& search) const {
+  constexpr std::uint64_t kTag = 0xFFFFFFFF00000000;
+  for (; search.probe <= header_.longest_probe; ++search.probe) {
+    const auto entry = load_plain<std::uint64_t>(index_place(search));
+    if (entry == 0) return kNoSlot;
+    // For a name that is not configured the tag nearly always says so: one cache line, no name is looked at.
+    const std::uint32_t slot = static_cast<std::uint32_t>(entry) - 1;
+    if ((entry & kTag) != (search.hash & kTag) || slot >= header_.slot_count) continue;
+    ++search.probe;
+    return slot;
   }
   return kNoSlot;
 }

@@ -97,6 +97,25 @@ TEST(Table, GivesBackEveryKindOrderAndNote) {
   }
 }
 
+TEST(Table, ALookAheadFindsTheSlotsOfABatch) {
+  Plan plan;
+  for (int i = 0; i < 1000; ++i) plan.names.push_back({wire(std::to_string(i) + ".host.example.com"), false});
+  Table table(plan);
+  std::vector<std::vector<std::uint8_t>> names;
+  for (int i = 0; i < 30; ++i) names.push_back(wire(std::to_string(31 * i) + ".HOST.example.com"));
+  names.push_back(wire("0.guest.example.com"));
+  names.emplace_back();
+  const std::vector<std::span<const std::uint8_t>> batch(names.begin(), names.end());
+  std::array<std::uint32_t, Reader::kMostAhead> probable;
+  table.reader.prefetch(batch, probable);
+  for (std::uint32_t i = 0; i < 30; ++i) EXPECT_EQ(probable[i], 31 * i);
+  EXPECT_EQ(probable[30], kNoSlot);
+  EXPECT_EQ(probable[31], kNoSlot);
+  Table empty{Plan{}};
+  empty.reader.prefetch(batch, probable);
+  EXPECT_EQ(probable[0], kNoSlot);
+}
+
 TEST(Table, FitsAHundredThousandNamesInHalfAKibibyteEach) {
   Plan plan;
   constexpr std::uint32_t kNames = 100'000;
