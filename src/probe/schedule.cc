@@ -161,9 +161,9 @@ std::optional<Schedule::Start> Schedule::take_due(Instant now, Duration early) {
 void Schedule::start(Entry& entry, Instant now) {
   const bool first = !entry.last_start;
   const Duration lag = now - (entry.place == Entry::Place::kTls ? tls_queue_ : queue_).due_of(entry);
+  ++started_since_;
   // First probes are as many as the configuration has checks; how long they take says nothing of the schedule.
   if (!first) {
-    ++started_since_;
     worst_lag_ = std::max(worst_lag_, lag);
     if (lag > kTolerated) ++late_;
   }
@@ -249,6 +249,7 @@ void Schedule::review(Instant now) {
     was_late_ = false;
     stretch_ *= std::pow(kDecay, std::min(1'000.0, to_seconds(since) / to_seconds(kReview)));
     if (stretch_ < 1.01) stretch_ = 1.0;
+    if (stretch_ == 1.0) start_rate_ = rate_weight_ = 0;  // what was asked for: not what can be
     return;
   }
   if (std::exchange(was_late_, true)) {

@@ -121,8 +121,8 @@ class Schedule {
   double stretch_ = 1.0;
   std::int64_t demand_ = 0;  // probes in a million seconds that all checks together ask for, unstretched
   std::optional<Instant> reviewed_;
-  std::uint32_t started_since_ = 0;  // since then, first probes aside
-  Duration worst_lag_{};             // since then
+  std::uint32_t started_since_ = 0;  // since then
+  Duration worst_lag_{};             // since then, first probes aside
   double start_rate_ = 0;            // a second, averaged
   double rate_weight_ = 0;           // how much of a full memory the average has: 0 to 1
   bool was_late_ = false;

@@ -388,6 +388,20 @@ TEST(Schedule, OneStallOfTheLoopStretchesNothing) {
   EXPECT_EQ(world.schedule.stretch(), 1.0);
 }
 
+// The first probes take all that there is for a while, and the second ones are late because of them: not because the
+// configuration asks for more than can be done.
+TEST(Schedule, AStartAtFourFifthsOfWhatCanBeDoneStretchesNothing) {
+  World world({.in_flight = 2'000, .tls_handshakes = 1});
+  for (CheckId id = 0; id < 1'800; ++id) world.add(id, {.tls = true}, {.takes = microseconds(840)});
+  double most = 1;
+  for (Duration since{}; since < seconds(20); since += milliseconds(100)) {
+    world.run_until(at(since));
+    most = std::max(most, world.schedule.stretch());
+  }
+  EXPECT_LT(most, 1.1);
+  for (const auto& [id, e] : world.endpoints) EXPECT_GE(e.starts.size(), 9U) << id;
+}
+
 TEST(Schedule, ThirtyThousandChecksAreKeptInTime) {
   World world;
   for (CheckId id = 0; id < 30'000; ++id) world.add(id);
