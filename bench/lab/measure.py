@@ -43,6 +43,12 @@ def pss_kib(pids):
     return total
 
 
+def connects():
+    """TCP connections begun on this host (in this network namespace) since it started."""
+    head, values = [line.split() for line in open("/proc/net/snmp") if line.startswith("Tcp:")]
+    return int(values[head.index("ActiveOpens")])
+
+
 def name_of(pid):
     return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
 

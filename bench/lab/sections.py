@@ -7,7 +7,7 @@ import socket
 import tempfile
 import time
 
-from . import load, measure, report, servers, trouble, turns
+from . import certificates, load, measure, report, servers, trouble, turns
 
 WEB_PORT = 8090
 WINDOW = 256  # queries always under way: enough that the server never waits
@@ -202,7 +202,7 @@ def disturbed(s):
     """The same daemon's percentiles while it is calm and while something goes on in it, in turns."""
     with stage() as (folder, started):
         names = names_file(folder, 10)
-        certificate = trouble.certificate(folder)
+        certificate = certificates.make(folder)
         started.append(servers.web_server(folder / "nginx", ["0.0.0.0"], WEB_PORT, s.client_core, certificate))
         small = start_hard(s, folder, started, 10, 5310, "small", frequency=30)
         large = start_hard(s, folder, started, 10_000, 5311, "large", frequency=30)

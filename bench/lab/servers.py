@@ -76,14 +76,14 @@ def limit_program(build, program):
 
 
 def web_server(folder, addresses, port, core, certificate=None):
-    """nginx, that every check is answered by: 200 and a small body, plain HTTP; with a certificate and its key also
-    HTTPS on the next port."""
+    """nginx, that every check is answered by: 200 and a small body, plain HTTP; with a certificate also HTTPS on the next
+    port."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     listens = "".join(f"    listen {a}:{port} backlog=4096;\n" for a in addresses)
     if certificate:
         listens += "".join(f"    listen {a}:{port + 1} ssl backlog=4096;\n" for a in addresses)
-        listens += f"    ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};\n"
+        listens += f"    ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};\n"
     (folder / "nginx.conf").write_text(f"""
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 8192; }}
@@ -147,6 +147,31 @@ plugins => {{ multifo => {{ service_types => check
 {''.join(resources)} }} }}
 """)
     return Server(name, ["gdnsd", "-c", folder, "start"], folder, address, port, core, hosts[0])
+
+
+def haproxy(folder, addresses, web_port, method, port, core, interval):
+    """Checks of one server each, over HTTP (httpchk) or TCP (connect alone); it serves nobody."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "haproxy.cfg").write_text(f"""
+global
+  nbthread 1
+  maxconn 100
+defaults
+  mode {"http" if method == "http" else "tcp"}
+  timeout connect 1s
+  timeout check 1s
+  timeout server 5s
+  timeout client 5s
+frontend front
+  bind 127.0.0.1:{port}
+  default_backend checked
+backend checked
+  {"option httpchk GET /" if method == "http" else "option tcp-check"}
+  default-server check inter {interval}s
+""" + "".join(f"  server s{i} {address}:{web_port}\n" for i, address in enumerate(addresses)))
+    return Server(f"haproxy {method}", ["haproxy", "-db", "-q", "-f", folder / "haproxy.cfg"], folder, "127.0.0.1", port,
+                  core)
 
 
 def dnsdist(folder, upstream, address, port, core, ready_host):

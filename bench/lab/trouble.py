@@ -6,15 +6,6 @@ import subprocess
 from . import measure, servers
 
 
-def certificate(folder):
-    """A self-signed certificate of P-256 and its key, as paths."""
-    paths = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                    "2", "-subj", "/CN=bench.example", "-out", paths[0], "-keyout", paths[1]], check=True,
-                   stderr=subprocess.DEVNULL)
-    return paths
-
-
 def rewrite_slots(s, server, rate):
     seconds = int(s.seconds) + 1
     subprocess.Popen(["taskset", "-c", s.client_core, servers.limit_program(s.limits, "slot_writer"), str(server.pid),
