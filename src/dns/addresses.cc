@@ -91,6 +91,18 @@ bool look_over(std::span<const std::uint8_t> reply, std::uint16_t type, Survey& 
 
 enum class Step : std::uint8_t { kAddresses, kAlias, kEnd, kMalformed };
 
+// Of more than `limit` the smallest stay: an upstream rotates the records of its replies, and which ones are kept must
+// not change with that.
+void keep(const IpAddress& address, std::size_t limit, std::vector<IpAddress>& found) {
+  if (limit == 0 || std::find(found.begin(), found.end(), address) != found.end()) return;
+  if (found.size() == limit) {
+    const auto largest = std::max_element(found.begin(), found.end());
+    if (*largest < address) return;
+    found.erase(largest);
+  }
+  found.push_back(address);
+}
+
 // What the answer section says about survey.name. An address there wins over a CNAME, which may not stand beside it; of
 // several CNAMEs the first counts. kAlias: survey.name is now the alias.
 Step look_at_name(std::span<const std::uint8_t> reply, std::size_t limit, Survey& survey, Addresses& result) {
@@ -110,8 +122,7 @@ Step look_at_name(std::span<const std::uint8_t> reply, std::size_t limit, Survey
     const IpAddress address =
         record.type == kTypeA ? IpAddress::v4(record.data.data()) : IpAddress::v6(record.data.data());
     result.ttl = std::min(result.ttl, clean_ttl(record.ttl));
-    auto& found = result.addresses;
-    if (found.size() < limit && std::find(found.begin(), found.end(), address) == found.end()) found.push_back(address);
+    keep(address, limit, result.addresses);
     result.status = Addresses::Status::kFound;
   }
   if (result.status == Addresses::Status::kFound) return Step::kAddresses;

@@ -20,7 +20,7 @@ struct Addresses {
               // NS without SOA in the authority section: RFC 2308 2.2), NXDOMAIN beside an address
   };
   Status status = Status::kFailed;
-  std::vector<IpAddress> addresses;  // at most `limit`, in the reply's order, without duplicates
+  std::vector<IpAddress> addresses;  // in the reply's order, without duplicates; of more than `limit` the smallest
   std::uint32_t ttl = 0;             // seconds: the smallest of the chain; for negatives of the chain's CNAMEs and the
                                      // SOA's min(TTL, MINIMUM), 0 without a SOA
 };

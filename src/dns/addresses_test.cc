@@ -70,6 +70,21 @@ TEST(Addresses, DuplicatesCountOnceAndTheLimitHolds) {
   EXPECT_EQ(text(read_addresses(message, kTypeA, 2)), "192.0.2.0 192.0.2.1 ");
 }
 
+// Else a name with a hundred addresses would have others, which are not yet known to be up, after each resolution.
+TEST(Addresses, OfTooManyTheSameAreKeptHoweverTheReplyIsRotated) {
+  const auto rotated = [](int by) {
+    TestMessage message = reply(100);
+    for (int i = 0; i < 100; ++i) {
+      message.a("www.example", 9, {192, 0, 2, static_cast<std::uint8_t>((i + by) % 100)});
+    }
+    auto addresses = read_addresses(message, kTypeA).addresses;
+    std::sort(addresses.begin(), addresses.end());
+    return addresses;
+  };
+  EXPECT_EQ(rotated(0).size(), 64U);
+  for (const int by : {1, 37, 99}) EXPECT_EQ(rotated(by), rotated(0)) << by;
+}
+
 TEST(Addresses, ACnameChainIsFollowedInAnyOrderAndCase) {
   const std::array<std::function<void(TestMessage&)>, 4> records = {
       [](TestMessage& m) { m.cname("www.example", 50, "a.example"); },
