@@ -277,7 +277,8 @@ def expected_reply(rdtype, packet):
     except (dns.exception.DNSException, struct.error):
         return failed
     if result.answer is not None:
-        addresses = [str(ipaddress.ip_address(rd.address)) for rd in result.answer][:64]
+        found = [ipaddress.ip_address(rd.address) for rd in result.answer]
+        addresses = [str(address) for address in found if address in sorted(found)[:64]]
         return {"status": "found", "ttl": str(result.minimum_ttl), "addresses": "".join(a + "," for a in addresses)}
     kinds = {rrset.rdtype for rrset in message.authority}
     soa = dns.rdatatype.SOA in kinds
