@@ -30,6 +30,8 @@ constexpr Duration kHealthyLife = std::chrono::seconds(10);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (dup2(channel, kChannelFd) < 0) _exit(127);
+  // Ours close by themselves; this is for what we were started with and know nothing of.
+  close_range(kChannelFd + 1, ~0U, 0);
   char* const arguments[] = {const_cast<char*>(program), nullptr};
   execv(program, arguments);
   _exit(127);
