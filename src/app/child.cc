@@ -19,7 +19,6 @@ namespace {
 using std::chrono::milliseconds;
 constexpr Duration kFirstDelay = milliseconds(50);
 constexpr Duration kLongestDelay = milliseconds(500);
-constexpr Duration kHealthyLife = std::chrono::seconds(10);
 
 // Between fork and exec: only async-signal-safe calls.
 [[noreturn]] void become(const char* program, int channel, pid_t keeper) {
@@ -40,10 +39,14 @@ constexpr Duration kHealthyLife = std::chrono::seconds(10);
 }  // namespace
 
 Duration RestartPace::died(Instant started, Instant now) {
-  if (now - started >= kHealthyLife) next_ = Duration{};
-  const Duration wait = next_;
-  next_ = next_ == Duration{} ? kFirstDelay : std::min(next_ * 2, kLongestDelay);
-  return wait;
+  saved_ = std::min(saved_ + (now - started), kMostSaved);
+  if (saved_ >= kAStart) {
+    saved_ -= kAStart;
+    next_ = Duration{};
+  } else {
+    next_ = next_ == Duration{} ? kFirstDelay : std::min(next_ * 2, kLongestDelay);
+  }
+  return next_;
 }
 
 Child::Child(std::string role, std::string program, const Log& log)
