@@ -36,7 +36,7 @@ TEST_F(AcceptedCopyTest, OfManyReloadsInARowTheLastOneStays) {
   ASSERT_TRUE(copy.settle(seconds(10)));
   const auto kept = last_accepted(data_file, "/etc/har/har.conf");
   ASSERT_TRUE(kept);
-  EXPECT_EQ(kept->files.at(0).text, "# 49");
+  EXPECT_EQ(kept->bundle.files.at(0).text, "# 49");
   EXPECT_FALSE(fs::exists(accepted_copy_path(data_file) + ".new"));
 }
 
@@ -53,7 +53,7 @@ TEST_F(AcceptedCopyTest, ADiskThatDoesNotAnswerIsNotWaitedFor) {
   fs::rename(path, folder_ / "fifo");
   const net::Fd reader(open((folder_ / "fifo").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   EXPECT_TRUE(copy.settle(seconds(10)));
-  EXPECT_EQ(last_accepted(data_file, "/etc/har/har.conf")->files.at(0).text, "# 2");
+  EXPECT_EQ(last_accepted(data_file, "/etc/har/har.conf")->bundle.files.at(0).text, "# 2");
 }
 
 }  // namespace

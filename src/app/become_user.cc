@@ -26,4 +26,10 @@ Result<void> become_user(const std::string& user) {
   return {};
 }
 
+bool is_user(const std::string& user, uid_t uid) {
+  if (user.empty()) return uid == getuid();
+  const passwd* entry = getpwnam(user.c_str());
+  return entry != nullptr && entry->pw_uid == uid;
+}
+
 }  // namespace har::app

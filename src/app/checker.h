@@ -48,13 +48,13 @@ class Checker {
     std::vector<std::string> names;  // of its slots
   };
 
-  // ---- start and reload (checker_start.cc)
+  // ---- start and reload (checker_start.cc, checker_configuration.cc)
   std::optional<int> start();  // an exit code when it cannot
   std::optional<int> choose_configuration(const std::string& path, bool resume, const net::Message& hello,
                                           Bundle& bundle);
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
   bool resume_memory(const net::Message& hello);
-  Result<void> drop_rights(const Bundle& read);
+  std::optional<int> drop_rights(const Bundle& read);  // an exit code when it cannot
   void open_store();
   void start_engines();
   void find_upstreams();

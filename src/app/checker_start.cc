@@ -5,7 +5,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <numeric>
 #include <set>
@@ -51,12 +50,18 @@ std::optional<int> Checker::start() {
   ready_ = resume;
   config_path_ = fields.text();
   generation_ = fields.number();
+  user_ = fields.text();
   if (!fields.ok() || (resume && hello.fds.size() != 3)) return 1;
+  const bool is_resumed = resume;
+  // A bundle is our predecessor's, and hostile bytes may be why that is gone: it is read as the user whom the keeper
+  // names, whatever it says itself.
+  const bool has_user = is_resumed && !user_.empty();
   Bundle bundle;
+  if (const auto code = has_user ? drop_rights(bundle) : std::nullopt) return code;
   if (const auto code = choose_configuration(config_path_, resume, hello, bundle)) return code;
   log_.set_level(config_->log_level);
   workers_ = config_->workers;
-  user_ = config_->user;
+  if (!is_resumed) user_ = config_->user;
   data_file_ = config_->data_file;
   control_socket_ = config_->control_socket;
 
@@ -68,10 +73,7 @@ std::optional<int> Checker::start() {
       return 1;
     }
   }
-  if (const auto dropped = drop_rights(bundle); !dropped) {
-    log_.error("cannot_start", {{"reason", dropped.error().message}});
-    return 1;
-  }
+  if (const auto code = has_user ? std::nullopt : drop_rights(bundle)) return code;
   open_store();
   copy_.emplace(data_file_, log_);
   const Instant now = net::now();
@@ -107,38 +109,6 @@ std::optional<int> Checker::start() {
   trim_.set(trim_delay_ = kFirstTrim);
   log_.info("running",
             {{"names", config_->names.size()}, {"generation", generation_}, {"resumed", resume ? "yes" : "no"}});
-  return std::nullopt;
-}
-
-// An exit code when there is no configuration to run on.
-std::optional<int> Checker::choose_configuration(const std::string& path, bool resume, const net::Message& hello,
-                                                 Bundle& bundle) {
-  if (resume) {
-    const auto text = net::memory_to_text(hello.fds[0], Bundle::kMaxSize);
-    auto kept = text ? Bundle::parse(*text) : tl::unexpected(text.error());
-    if (!kept) {
-      log_.error("kept_configuration_lost", {{"reason", kept.error().message}});
-      return 1;
-    }
-    bundle = std::move(*kept);
-    config_ = bundle.load(load_options()).config;
-    return config_ ? std::nullopt : std::optional<int>(1);
-  }
-  auto loaded = load_from_disk(path, load_options());
-  report_mistakes(loaded);
-  if (!loaded.config) {
-    const auto copy = last_accepted(loaded.data_file_hint, path);
-    if (!copy) return 2;
-    bundle = *copy;
-    loaded = bundle.load(load_options());
-    if (!loaded.config) return 2;
-    log_.error("bad_configuration", {{"file", path},
-                                     {"running_on", accepted_copy_path(loaded.data_file_hint)},
-                                     {"hint", "mend the file, then reload"}});
-  } else {
-    bundle = Bundle::take(path, loaded);
-  }
-  config_ = loaded.config;
   return std::nullopt;
 }
 
@@ -206,16 +176,18 @@ bool Checker::resume_memory(const net::Message& hello) {
 }
 
 // Before the first thread of ours, and before anything that comes from outside but the configuration.
-Result<void> Checker::drop_rights(const Bundle& read) {
+std::optional<int> Checker::drop_rights(const Bundle& read) {
   std::set<std::string> files;
   for (const auto& file : read.files) files.insert(file.path);
-  for (const auto& name : config_->names) {
-    for (const auto& candidate : name.candidates) {
+  for (std::size_t i = 0; config_ && i < config_->names.size(); ++i) {
+    for (const auto& candidate : config_->names[i].candidates) {
       if (!candidate.check->http->ca_file.empty()) files.insert(candidate.check->http->ca_file);
     }
   }
-  const Rights rights(log_);
-  return drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights);
+  const auto dropped = drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, Rights(log_));
+  if (dropped) return std::nullopt;
+  log_.error("cannot_start", {{"reason", dropped.error().message}});
+  return 1;
 }
 
 void Checker::open_store() {
@@ -347,31 +319,6 @@ void Checker::give_memory_back() {
   malloc_trim(0);
   trim_delay_ *= 2;  // the first round of checks and what the store is given of it leave holes, too
   if (trim_delay_ <= kLastTrim) trim_.set(trim_delay_);
-}
-
-void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
-  const auto note = [this](const char* key) { log_.warning("needs_restart", {{"key", key}}); };
-  if (wanted.workers != workers_) note("workers");
-  if (wanted.user != user_) note("user");
-  if (wanted.data_file != data_file_) note("data_file");
-  if (wanted.control_socket != control_socket_) note("control_socket");
-}
-
-config::LoadOptions Checker::load_options() {
-  return {config_.get(), [this, next = net::now()]() mutable {
-            const Instant now = net::now();
-            if (now < next) return;
-            next = now + std::chrono::seconds(1);
-            beat();
-          }};
-}
-
-void Checker::report_mistakes(const config::Loaded& loaded) const {
-  // As `hard --check` prints them: these lines are for the person who has just edited the file.
-  // Not fmt::print: it throws when stderr is gone.
-  for (const auto& mistake : loaded.mistakes) std::fputs((mistake.to_string() + "\n").c_str(), stderr);
-  if (!loaded.mistakes.empty()) return;
-  for (const auto& warning : loaded.warnings) log_.warning("configuration", {{"at", warning.to_string()}});
 }
 
 std::optional<net::Message> Checker::wait_for(std::uint32_t type, std::uint32_t or_type) {

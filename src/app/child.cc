@@ -19,7 +19,6 @@ namespace {
 using std::chrono::milliseconds;
 constexpr Duration kFirstDelay = milliseconds(50);
 constexpr Duration kLongestDelay = milliseconds(500);
-constexpr Duration kHealthyLife = std::chrono::seconds(10);
 
 // Between fork and exec: only async-signal-safe calls.
 [[noreturn]] void become(const char* program, int channel, pid_t keeper) {
@@ -30,6 +29,8 @@ constexpr Duration kHealthyLife = std::chrono::seconds(10);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (dup2(channel, kChannelFd) < 0) _exit(127);
+  // Ours close by themselves; this is for what we were started with and know nothing of.
+  close_range(kChannelFd + 1, ~0U, 0);
   char* const arguments[] = {const_cast<char*>(program), nullptr};
   execv(program, arguments);
   _exit(127);
@@ -38,10 +39,14 @@ constexpr Duration kHealthyLife = std::chrono::seconds(10);
 }  // namespace
 
 Duration RestartPace::died(Instant started, Instant now) {
-  if (now - started >= kHealthyLife) next_ = Duration{};
-  const Duration wait = next_;
-  next_ = next_ == Duration{} ? kFirstDelay : std::min(next_ * 2, kLongestDelay);
-  return wait;
+  saved_ = std::min(saved_ + (now - started), kMostSaved);
+  if (saved_ >= kAStart) {
+    saved_ -= kAStart;
+    next_ = Duration{};
+  } else {
+    next_ = next_ == Duration{} ? kFirstDelay : std::min(next_ * 2, kLongestDelay);
+  }
+  return next_;
 }
 
 Child::Child(std::string role, std::string program, const Log& log)

@@ -1,6 +1,6 @@
 // One of the keeper's two processes: started, watched, started again.
-// Restarts: at once, then after 50 ms doubling to 500 ms; reset after 10 s of life.
-// Thread: the keeper's.  Tested by: child_test.cc (the pace), tests/e2e/
+// Restarts: at once, ten times in a row; each second of life is worth one more, up to ten again. One that dies faster
+// is started after 50 ms, doubling to 500 ms. Thread: the keeper's.  Tested by: child_test.cc (the pace), tests/e2e/
 #pragma once
 
 #include <sys/types.h>
@@ -21,6 +21,9 @@ class RestartPace {
   Duration died(Instant started, Instant now);
 
  private:
+  static constexpr Duration kAStart = std::chrono::seconds(1);  // of life, for a start at once
+  static constexpr Duration kMostSaved = 10 * kAStart;
+  Duration saved_ = kMostSaved;
   Duration next_{};
 };
 

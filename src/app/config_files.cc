@@ -18,14 +18,15 @@ namespace {
 
 tl::unexpected<Error> errno_failure() { return failure(strerrordesc_np(errno)); }
 
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
+Result<std::string> read_file(const std::string& path, std::size_t limit, int flags = 0, uid_t* owner = nullptr) {
   // Not to wait for the writer of a FIFO: it may never come, and with it neither a start nor a heartbeat.
-  const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags));
   if (!fd) return errno_failure();
   struct stat status {};
   if (fstat(fd.get(), &status) != 0) return errno_failure();
   if (S_ISDIR(status.st_mode)) return failure("Is a directory");
   if (!S_ISREG(status.st_mode)) return failure("Is not a regular file");
+  if (owner != nullptr) *owner = status.st_uid;
   std::string text;
   text.reserve(std::min(static_cast<std::size_t>(status.st_size), limit));
   char buffer[65536];
@@ -101,12 +102,13 @@ Result<void> keep_accepted_copy(const std::string& data_file, const Bundle& bund
   return {};
 }
 
-std::optional<Bundle> last_accepted(const std::string& data_file, const std::string& main_path) {
-  const auto text = read_file(accepted_copy_path(data_file), Bundle::kMaxSize);
+std::optional<Accepted> last_accepted(const std::string& data_file, const std::string& main_path) {
+  uid_t owner = 0;
+  const auto text = read_file(accepted_copy_path(data_file), Bundle::kMaxSize, O_NOFOLLOW, &owner);
   if (!text) return std::nullopt;
   auto bundle = Bundle::parse(*text);
   if (!bundle || bundle->main_path != main_path) return std::nullopt;
-  return std::move(*bundle);
+  return Accepted{std::move(*bundle), owner};
 }
 
 }  // namespace har::app

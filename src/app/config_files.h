@@ -2,6 +2,8 @@
 // Thread: any; may wait for the disk.  Tested by: config_files_test.cc
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 
@@ -19,6 +21,11 @@ config::Loaded load_from_disk(const std::string& path, const config::LoadOptions
 std::string accepted_copy_path(const std::string& data_file);
 Result<void> keep_accepted_copy(const std::string& data_file, const Bundle& bundle);
 // The copy, if there is a whole one and it was made from `main_path`: another file's copy must not run in its place.
-std::optional<Bundle> last_accepted(const std::string& data_file, const std::string& main_path);
+// Whose it is decides what it may ask for: it lies where the daemon's user may write.
+struct Accepted {
+  Bundle bundle;
+  uid_t owner = 0;
+};
+std::optional<Accepted> last_accepted(const std::string& data_file, const std::string& main_path);
 
 }  // namespace har::app

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -77,8 +78,22 @@ TEST_F(ConfigFilesTest, TheKeptCopyLoadsAfterTheFilesAreGone) {
   fs::remove(folder_ / "more.conf");
   const auto copy = last_accepted(data_file, path);
   ASSERT_TRUE(copy);
-  ASSERT_TRUE(copy->load().config);
-  EXPECT_EQ(copy->load().config->names.at(0).host, "a.example");
+  ASSERT_TRUE(copy->bundle.load().config);
+  EXPECT_EQ(copy->bundle.load().config->names.at(0).host, "a.example");
+}
+
+// What lies there may have been put there by whoever the daemon runs as: its owner goes with it, and a link is none.
+TEST_F(ConfigFilesTest, ACopyTellsWhoseItIsAndALinkIsNoCopy) {
+  const auto path = write("har.conf", kName);
+  auto loaded = load_from_disk(path);
+  const std::string data_file = folder_ / "har.db";
+  ASSERT_TRUE(keep_accepted_copy(data_file, Bundle::take(path, loaded)));
+  ASSERT_TRUE(last_accepted(data_file, path));
+  EXPECT_EQ(last_accepted(data_file, path)->owner, geteuid());
+  const std::string copy = accepted_copy_path(data_file);
+  fs::rename(copy, folder_ / "elsewhere");
+  fs::create_symlink(folder_ / "elsewhere", copy);
+  EXPECT_FALSE(last_accepted(data_file, path));
 }
 
 TEST_F(ConfigFilesTest, TheCopyOfAnotherFileDoesNotRunInItsPlace) {

@@ -1,4 +1,5 @@
 // hard: the daemon. This process becomes the keeper.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <getopt.h>
 #include <unistd.h>
@@ -30,6 +31,15 @@ std::string absolute(const std::string& path) {
   return getcwd(folder, sizeof folder) == nullptr ? path : fmt::format("{}/{}", folder, path);
 }
 
+// Whoever starts us may have closed these. A socket or a file of ours must not get their numbers: what the log or a
+// library writes there would go into it.
+void occupy_standard_descriptors() {
+  int fd = 0;
+  while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
+  }
+  if (fd > STDERR_FILENO) close(fd);
+}
+
 int usage_error() {
   std::fputs(kUsage, stderr);
   return 2;
@@ -38,6 +48,7 @@ int usage_error() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_standard_descriptors();
   bool check = false;
   int handover = -1;
   const option options[] = {{"check", no_argument, nullptr, 'c'},

@@ -172,7 +172,7 @@ void Keeper::start_checker(Instant now) {
     return cannot_start(checker_, started.error().message, now);
   }
   net::Packer hello;
-  hello.number(active_ ? 1 : 0).text(options_.config_path).number(generation_);
+  hello.number(active_ ? 1 : 0).text(options_.config_path).number(generation_).text(active_ ? active_->user : "");
   if (active_) {
     checker_.channel().send(kHello, hello.body(), {bundle_.get(), active_->table.get(), active_->counters.get()});
     if (std::exchange(reload_owed_, false)) checker_.channel().send(kReload, {}, {}, 0);
@@ -247,6 +247,13 @@ void Keeper::prepare(const net::Message& message) {
   Prepare wanted;
   if (!Prepare::unpack(message.body, wanted)) {
     checker_.channel().send(kRefused, net::Packer().text("malformed request").body(), {}, kSendPatienceMs);
+    return;
+  }
+  // Who the children become was decided when the operator's file was first read. A checker that hostile bytes have
+  // taken over must not be able to have its successor, or the answerer's, started as somebody else.
+  if (active_ && wanted.user != active_->user) {
+    log_.error("prepare_refused", {{"reason", "another user"}, {"user", wanted.user}});
+    checker_.channel().send(kRefused, net::Packer().text("the user stays until a restart").body(), {}, kSendPatienceMs);
     return;
   }
   auto set = make_listen_set(wanted, active_ ? &*active_ : nullptr, log_, [this] { return may_bind_again(); });

@@ -2,7 +2,7 @@
 // Thread: none; values.
 //
 // The life of a start or a reload:
-//   keeper  -> checker  kHello      (text: FILE; resume flag; with resume: bundle, table, counters)
+//   keeper  -> checker  kHello      (text: FILE; resume flag; with resume: the user, bundle, table, counters)
 //   checker -> keeper   kPrepare    addresses, port, workers and sizes of a configuration that was accepted
 //   keeper  -> checker  kPrepared   (table, counters)           or kRefused (text)
 //   checker -> keeper   kCommit     (bundle)                    the table is laid out and filled
@@ -24,7 +24,7 @@
 namespace har::app {
 
 enum MessageType : std::uint32_t {
-  kHello = 1,  // number resume, text config path, text user ("" at a first start); resume: fds bundle, table, counters
+  kHello = 1,  // number resume, text config path, number generation, text user; resume: fds bundle, table, counters
   kPrepare,    // Prepare
   kPrepared,   // fds table (writable), counters (writable)
   kRefused,    // text why

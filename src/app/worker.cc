@@ -11,6 +11,7 @@
 #include "answer/answer.h"
 #include "dns/types.h"
 #include "forward/forwarder.h"
+#include "forward/in_turn.h"
 #include "front/tcp_front.h"
 #include "front/udp_front.h"
 #include "net/clock.h"
@@ -177,9 +178,18 @@ struct Worker::Impl {
     follow_upstreams();
     count(Cell::kForwarded);
     later = true;
-    forwarder.ask(packet, asker, static_cast<std::uint32_t>(decision.rule), decision.zone_transfer);
+    const auto rule = static_cast<std::uint32_t>(decision.rule);
+    // A client over TCP has its own bound: it is not read while too much of it is in flight.
+    if (asker.kind == net::Asker::Kind::kTcp) {
+      forwarder.ask(packet, asker, rule, decision.zone_transfer);
+      return 0;
+    }
+    // As the kernel would drop it if we did not read: a word to each would cost as much as reading two.
+    if (!in_turn.ask(packet, asker, rule)) count(Cell::kDropped);
     return 0;
   }
+
+  bool has_work() const { return forwarder.in_flight() > 0 || !in_turn.empty(); }
 
   // ---- its way back
 
@@ -276,16 +286,21 @@ struct Worker::Impl {
   }
 
   void on_emptying() {
-    if (forwarder.in_flight() > 0 || tcp.connections() > 0) return emptying.set(kEmptyLook);
+    if (has_work() || tcp.connections() > 0) return emptying.set(kEmptyLook);
     none_left();
   }
 
   void on_drain() {
     const bool time_is_up = net::now() >= stop_deadline;
-    if (time_is_up) forwarder.end_all();
+    if (time_is_up) {
+      forwarder.end_all();
+      in_turn.end_all([this](const net::Asker& asker, std::span<const std::uint8_t> query) {
+        give_servfail(asker, query, answer::Failure::kNotReady);
+      });
+    }
     // One more turn of the loop after the last reply, so that TCP replies leave their buffers.
-    if (!time_is_up && (forwarder.in_flight() > 0 || !drained_once)) {
-      drained_once = forwarder.in_flight() == 0;
+    if (!time_is_up && (has_work() || !drained_once)) {
+      drained_once = !has_work();
       drain.set(kDrainLook);
       return;
     }
@@ -340,6 +355,7 @@ struct Worker::Impl {
   std::function<void()> stop_done;
   Instant stop_deadline = kNever;
   forward::Forwarder forwarder;
+  forward::InTurn in_turn{loop, forwarder};
   front::UdpFront udp;
   front::TcpFront tcp;
   net::Timer beat;

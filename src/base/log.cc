@@ -17,22 +17,38 @@ bool is_plain(std::string_view value) {
   });
 }
 
+// The octets of the UTF-8 character that `text` begins with; 0 for none, and for the control characters U+0080 to
+// U+009F, which some terminals obey.
+std::size_t character_size(std::string_view text) {
+  const auto octet = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned first = octet(0);
+  const std::size_t size = first >= 0xF0 && first <= 0xF4 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
+  if (first > 0xF4 || size == 0) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((octet(i) & 0xC0) != 0x80) return 0;
+  }
+  return first == 0xC2 && octet(1) < 0xA0 ? 0 : size;
+}
+
 void append_value(fmt::memory_buffer& line, std::string_view value) {
   if (is_plain(value)) {
     line.append(value);
     return;
   }
   line.push_back('"');
-  for (const char c : value) {
+  while (!value.empty()) {
+    const char c = value.front();
     const auto u = static_cast<unsigned char>(c);
+    const std::size_t size = u < 0x80 ? 1 : character_size(value);
     if (c == '"' || c == '\\') {
       line.push_back('\\');
       line.push_back(c);
-    } else if (u < 0x20 || u == 0x7F) {
+    } else if (u < 0x20 || u == 0x7F || size == 0) {
       fmt::format_to(std::back_inserter(line), "\\x{:02x}", u);
     } else {
-      line.push_back(c);
+      line.append(value.substr(0, size));
     }
+    value.remove_prefix(std::max<std::size_t>(size, 1));
   }
   line.push_back('"');
 }

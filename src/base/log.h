@@ -16,7 +16,8 @@ namespace har {
 
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
 
-// One key=value pair. Values with spaces, quotes, '=' or control characters are written as a quoted, escaped string.
+// One key=value pair. Values with spaces, quotes, '=', control characters or what is no UTF-8 are written as a quoted,
+// escaped string: nothing that comes from outside begins another line or field, or moves a terminal's cursor.
 struct LogField {
   std::string_view key;
   std::string value;

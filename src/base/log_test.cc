@@ -33,6 +33,19 @@ TEST(Log, QuotesWhatWouldForgeAnotherField) {
             "level=info event=x a=\"b c=\\\"d\\\"\\x0a\" e=\"\"\n");
 }
 
+// The octet 9B and U+009B begin a terminal's command as ESC [ does.
+TEST(Log, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(logged([](int fd) {
+              Log("", LogLevel::kInfo, fd)
+                  .info("x", {{"a",
+                               "\x1b[2J\x9b"
+                               "2J\xc2\x9b"
+                               "2J"},
+                              {"b", "\xc3\xbc\xc3"}});
+            }),
+            "level=info event=x a=\"\\x1b[2J\\x9b2J\\xc2\\x9b2J\" b=\"\xc3\xbc\\xc3\"\n");
+}
+
 TEST(Log, LeavesOutWhatIsBelowItsLevel) {
   EXPECT_EQ(logged([](int fd) { Log("", LogLevel::kWarning, fd).info("x"); }), "");
 }

@@ -77,6 +77,10 @@ bool is_multicast(const IpAddress& address) {
   return address.bytes[0] >= 224;  // and the reserved block behind it, with the broadcast address
 }
 
+bool is_host_address(const IpAddress& address) {
+  return !address.is_unspecified() && !is_multicast(address) && !mapped_v4(address) && !is_link_local_v6(address);
+}
+
 Result<std::string> parse_host_name(std::string_view text) {
   const auto name = without_trailing_dot(text);
   if (name.empty()) return failure(fmt::format("{} is no host name; write one such as www.example.com", quoted(text)));

@@ -39,7 +39,10 @@ Result<CheckAddress> parse_check_address(std::string_view text);
 Result<IpPort> parse_ip_port(std::string_view text, std::optional<std::uint16_t> default_port);
 
 bool is_link_local_v6(const IpAddress& address);  // fe80::/10
-bool is_multicast(const IpAddress& address);      // and what is reserved above it in IPv4
+// That of a host that a check can be sent to and a client told: not unspecified (connecting there reaches ourselves),
+// not multicast or reserved, not link-local (which says nothing without an interface), not IPv4 in IPv6 form.
+bool is_host_address(const IpAddress& address);
+bool is_multicast(const IpAddress& address);  // and what is reserved above it in IPv4
 // The IPv4 address inside ::ffff:0:0/96: one host must not have two spellings here.
 std::optional<IpAddress> mapped_v4(const IpAddress& address);
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "forward/forwarding_test.h"
+#include "forward/pending.h"
 
 namespace har::forward {
 namespace {
@@ -387,6 +388,56 @@ TEST_F(ForwarderTest, AQueryOverFiveHundredAndTwelveOctetsIsForwardedWhole) {
   for (const Heard& heard : upstream.heard) {
     EXPECT_TRUE(std::equal(query.begin() + 2, query.end(), heard.query.begin() + 2, heard.query.end()));
   }
+}
+
+// What 16,384 of the largest would hold is more than a small machine has.
+TEST_F(ForwarderTest, LargeQueriesAndBadRepliesHoldNoMoreThanTheirBound) {
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = silent;
+  start();
+  constexpr std::size_t kLarge = 60'000;
+  constexpr auto kFits = static_cast<std::uint16_t>(kMostHeld / kLarge);
+  Bytes query = make_query("example.com", 1);
+  query.resize(kLarge, 0xAB);
+  for (std::uint16_t i = 0; i < kFits; ++i) ask(query);
+  EXPECT_TRUE(given.empty());
+  ask(query);
+  ASSERT_EQ(given.size(), 1U);
+  EXPECT_EQ(given[0].ending, Ending::kOverload);
+  EXPECT_EQ(given[0].query, query);
+  // Ordinary ones have their own room.
+  ask(make_query("example.com", 2));
+  EXPECT_EQ(forwarder->in_flight(), kFits + 1U);
+  forwarder->end_all();
+  ask(query);
+  EXPECT_EQ(forwarder->in_flight(), 1U) << "what was let go of is free again";
+}
+
+// Where no bad reply can be kept any more, its query still ends.
+TEST_F(ForwarderTest, ABadReplyThatThereIsNoRoomForIsAnOverload) {
+  FakeUpstream& first = add_upstream();
+  FakeUpstream& second = add_upstream();
+  constexpr std::size_t kLarge = 60'000;
+  Bytes query = make_query("example.com", 1);
+  query.resize(kLarge, 0xAB);
+  first.on_query = silent;
+  second.on_query = silent;
+  start();
+  for (std::size_t i = 0; i < kMostHeld / kLarge; ++i) ask(query);
+  serve_for(milliseconds(500));  // what the upstreams' buffers have taken of them is read
+  for (FakeUpstream* upstream : {&first, &second}) {
+    upstream->on_query = [upstream](const Heard& heard) {
+      Bytes refusal = make_reply(heard.query, dns::kRefused);
+      refusal.resize(kLarge, 0);
+      if (heard.query.size() < kInlineQuery) upstream->reply(heard, refusal);
+    };
+  }
+  ask(make_query("example.com", 2), false, 7);
+  ASSERT_TRUE(
+      until([&] { return std::any_of(given.begin(), given.end(), [](const Given& g) { return g.tag == 7; }); }));
+  const auto at = std::find_if(given.begin(), given.end(), [](const Given& g) { return g.tag == 7; });
+  EXPECT_EQ(at->ending, Ending::kOverload);
+  EXPECT_TRUE(at->reply.empty());
 }
 
 TEST_F(ForwarderTest, ANewSetOfUpstreamsTakesOverWhatTheOldOneHadNotAnswered) {

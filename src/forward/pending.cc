@@ -6,15 +6,6 @@
 
 namespace har::forward {
 
-void Record::keep_query(std::span<const std::uint8_t> query) {
-  query_size = static_cast<std::uint16_t>(query.size());
-  if (query.size() <= kInlineQuery) {
-    std::copy(query.begin(), query.end(), small_query.begin());
-  } else {
-    big_query.assign(query.begin(), query.end());
-  }
-}
-
 static_assert(~kNone == 0);
 
 Pending::Pending() : buckets_(static_cast<std::uint32_t*>(std::calloc(kBuckets, sizeof(std::uint32_t)))) {
@@ -64,10 +55,36 @@ void Pending::release(std::uint32_t record) {
   HAR_ASSERT(r.linked == 0 && r.state != Record::State::kFree);
   set_wake(record, kNever);
   constexpr std::size_t kWorthKeeping = 4096;
+  held_ -= r.big_query.size() + r.bad_reply.size();
   if (!r.big_query.empty()) r.big_query = {};
   r.bad_reply.clear();
   if (r.bad_reply.capacity() > kWorthKeeping) r.bad_reply = {};
   move(record, Record::State::kFree);
+}
+
+bool Pending::hold(std::size_t octets) {
+  if (octets > kMostHeld - held_) return false;
+  held_ += octets;
+  return true;
+}
+
+bool Pending::keep_query(std::uint32_t record, std::span<const std::uint8_t> query) {
+  Record& r = at(record);
+  if (query.size() <= kInlineQuery) {
+    std::copy(query.begin(), query.end(), r.small_query.begin());
+  } else if (hold(query.size())) {
+    r.big_query.assign(query.begin(), query.end());
+  } else {
+    return false;
+  }
+  r.query_size = static_cast<std::uint16_t>(query.size());
+  return true;
+}
+
+bool Pending::keep_bad_reply(std::uint32_t record, std::span<const std::uint8_t> reply) {
+  if (!hold(reply.size())) return false;
+  at(record).bad_reply.assign(reply.begin(), reply.end());
+  return true;
 }
 
 std::uint32_t Pending::open_channel(std::uint32_t owner, bool tcp) {

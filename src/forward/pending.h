@@ -1,7 +1,7 @@
 // What is in flight: a record for each query, a handle for each of its tries, found by socket and message ID. Also who
 // is the oldest, and whose time comes next. Plain data structures: no sockets, no clock, no rule of DNS.
 // Memory comes in blocks of 256 records when the peak of queries in flight rises, and is kept: nothing is allocated for
-// a query otherwise (except for what does not fit into 512 octets).
+// a query otherwise (except for what does not fit into 512 octets, and that has a bound of its own).
 //
 //   record  free -> active (a client waits) -> lingering (its client is served, but replies to its tries are still
 //           listened to: they measure the upstreams) -> free
@@ -24,6 +24,9 @@ namespace har::forward {
 
 inline constexpr std::uint32_t kNone = 0xFFFFFFFF;
 inline constexpr std::size_t kInlineQuery = 512;
+// Octets of queries that do not fit there and of bad replies, of all records together: 16,384 of 64 KiB each, which a
+// client on this host sends in a second, would be the end of a small machine.
+inline constexpr std::size_t kMostHeld = std::size_t{64} << 20;
 
 struct Channel {
   std::uint32_t first = kNone;  // its outstanding tries, newest first
@@ -63,7 +66,6 @@ struct Record {
   std::vector<std::uint8_t> big_query;  // empty for those that fit above
   std::vector<std::uint8_t> bad_reply;  // the first bad one, its room kept for the next
 
-  void keep_query(std::span<const std::uint8_t> query);
   std::span<std::uint8_t> query() { return {big_query.empty() ? small_query.data() : big_query.data(), query_size}; }
 };
 
@@ -85,6 +87,11 @@ class Pending {
   std::uint32_t take(Record::State state);  // the newest of its state
   void move(std::uint32_t record, Record::State state);
   void release(std::uint32_t record);  // requires: none of its tries is linked
+
+  // Copies into the record, which has none. false: too much is held already, nothing is kept.
+  bool keep_query(std::uint32_t record, std::span<const std::uint8_t> query);
+  bool keep_bad_reply(std::uint32_t record, std::span<const std::uint8_t> reply);
+
   std::uint32_t count(Record::State state) const { return lists_[index(state)].count; }
   std::uint32_t oldest(Record::State state) const { return lists_[index(state)].oldest; }  // or kNone
 
@@ -108,6 +115,7 @@ class Pending {
     std::uint32_t newest = kNone;
     std::uint32_t count = 0;
   };
+  bool hold(std::size_t octets);
   static std::size_t index(Record::State state) { return static_cast<std::size_t>(state); }
   static std::size_t bucket(std::uint32_t channel, std::uint16_t id) {
     return ((channel * 0x9E3779B1U) ^ (id * 0x85EBCA77U)) >> 17;  // IDs are random: nobody can choose a bucket
@@ -119,6 +127,7 @@ class Pending {
   void put(std::size_t at, std::uint32_t record);
 
   std::vector<std::unique_ptr<Record[]>> blocks_;
+  std::size_t held_ = 0;       // octets, at most kMostHeld
   std::array<List, 3> lists_;  // by state; the free ones are taken from the newest end, which is warm
   // The complement of the first ref of each chain: zero is none, so that memory fresh from the system needs no filling
   // and a forwarder at rest has no page of it.

@@ -118,9 +118,11 @@ TEST(Pending, LinksSurviveAThousandRandomSteps) {
 }
 
 TEST(Pending, ALongQueryIsKeptWhole) {
-  Record record;
+  Pending pending;
+  const std::uint32_t number = pending.take(State::kActive);
+  Record& record = pending.at(number);
   const std::vector<std::uint8_t> query(3000, 7);
-  record.keep_query(query);
+  ASSERT_TRUE(pending.keep_query(number, query));
   EXPECT_TRUE(std::equal(record.query().begin(), record.query().end(), query.begin(), query.end()));
 }
 

@@ -1,6 +1,7 @@
 // One query's way through the forwarder: out over a socket, back from it, and its end.
 #include <algorithm>
 
+#include "base/assert.h"
 #include "dns/match.h"
 #include "dns/types.h"
 #include "forward/forwarder_impl.h"
@@ -35,12 +36,17 @@ void Forwarder::Impl::ask(std::span<const std::uint8_t> query, const net::Asker&
     deliver(pending.oldest(State::kActive), Ending::kOverload, {}, now);
   }
   const std::uint32_t record = pending.take(State::kActive);
+  if (!pending.keep_query(record, query)) {
+    pending.release(record);
+    ++stats.overload;
+    done(Ending::kOverload, asker, tag, query, {});
+    return;
+  }
   Record& r = pending.at(record);
   r.asker = asker;
   r.tag = tag;
   r.tcp = asker.kind == net::Asker::Kind::kTcp;
   r.client_id = static_cast<std::uint16_t>(query[0] << 8 | query[1]);
-  r.keep_query(query);
   r.exchange.start(now);
   run(record, now);
 }
@@ -50,7 +56,8 @@ void Forwarder::Impl::send_own(Place place, bool over_tcp, std::span<const std::
   const std::uint32_t record = pending.take(State::kLingering);
   Record& r = pending.at(record);
   r.tcp = over_tcp;
-  r.keep_query(query);
+  const bool is_kept = pending.keep_query(record, query);
+  HAR_ASSERT(is_kept);  // a small one
   r.exchange.start_single(place, choice(over_tcp), limits(), now);
   pending.set_wake(record, now + options.total_timeout);
   if (!send(record, place, 0, now)) {
@@ -73,7 +80,8 @@ void Forwarder::Impl::run(std::uint32_t record, Instant now) {
         pending.set_wake(record, step.wake);
         return;
       case Do::kPassBad:
-        deliver(record, Ending::kReply, r.bad_reply, now);
+        // Nothing where there was no room to keep it.
+        deliver(record, r.bad_reply.empty() ? Ending::kOverload : Ending::kReply, r.bad_reply, now);
         return;
       case Do::kGiveUp:
         deliver(record, Ending::kNoUpstream, {}, now);
@@ -178,7 +186,7 @@ void Forwarder::Impl::received(std::uint32_t channel, std::span<std::uint8_t> re
     deliver(record, Ending::kReply, reply, now);
     return;
   }
-  if (r.state == State::kActive && worth == Worth::kFirstBad) r.bad_reply.assign(reply.begin(), reply.end());
+  if (r.state == State::kActive && worth == Worth::kFirstBad) pending.keep_bad_reply(record, reply);
   settle(record, now);
 }
 
@@ -190,6 +198,7 @@ void Forwarder::Impl::refused(std::uint32_t channel) {
     const std::uint32_t ref = scratch[i];
     if (pending.handle(ref).channel != channel) continue;  // ended by one before it
     Record& r = pending.at(Pending::record_of(ref));
+    if (!r.exchange.is_open(Pending::attempt_of(ref))) continue;  // knows it already, as nearly all do in a flood
     r.exchange.refused(Pending::attempt_of(ref), choice(r.tcp), limits(), now);
     settle(Pending::record_of(ref), now);
   }

@@ -198,7 +198,7 @@ std::size_t UdpSockets::send_some(std::size_t first) {
   int sent = sendmmsg(fd, out_.data(), static_cast<unsigned>(count), MSG_NOSIGNAL);
   if (sent < 0 && errno == ECONNREFUSED) {
     // Reported once, for an earlier datagram; these have not been sent.
-    refusals_.push_back({socket, queued_[first].serial});
+    note_refusal(socket, queued_[first].serial);
     sent = sendmmsg(fd, out_.data(), static_cast<unsigned>(count), MSG_NOSIGNAL);
   }
   if (sent > 0) return static_cast<std::size_t>(sent);
@@ -226,7 +226,7 @@ bool UdpSockets::send(Place place, std::uint32_t ref, Instant now) {
     const auto index = static_cast<std::uint32_t>(s - sockets_.data());
     ssize_t sent = ::send(s->fd.get(), query.data(), query.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == ECONNREFUSED) {
-      refusals_.push_back({index, s->serial});
+      note_refusal(index, s->serial);
       sent = ::send(s->fd.get(), query.data(), query.size(), MSG_NOSIGNAL);
     }
     if (sent >= 0) {
@@ -238,6 +238,12 @@ bool UdpSockets::send(Place place, std::uint32_t ref, Instant now) {
     retire_socket(index);
   }
   return false;
+}
+
+// One of them concerns all that is outstanding on its socket, as the others of this turn would.
+void UdpSockets::note_refusal(std::uint32_t socket, std::uint32_t serial) {
+  if (!refusals_.empty() && refusals_.back().socket == socket && refusals_.back().serial == serial) return;
+  refusals_.push_back({socket, serial});
 }
 
 void UdpSockets::refusals() {

@@ -93,6 +93,7 @@ class UdpSockets {
   std::optional<std::uint16_t> unused_id(std::uint32_t channel);
   bool waits(const Queued& queued);
   std::size_t send_some(std::size_t first);
+  void note_refusal(std::uint32_t socket, std::uint32_t serial);
   std::uint32_t& slot_of(upstream::Place place, std::uint32_t slot) { return slots_[place * slot_count_ + slot]; }
   void serve();
   void drain(std::uint32_t index, std::uint32_t serial);

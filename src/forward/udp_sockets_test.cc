@@ -44,7 +44,7 @@ struct UdpSocketsTest : testing::Test {
   std::uint16_t send(bool answered = true) {
     std::array<std::uint8_t, 12> query{};
     const std::uint32_t record = pending.take(Record::State::kActive);
-    pending.at(record).keep_query(query);
+    pending.keep_query(record, query);
     const auto ref = Pending::ref(record, 0);
     EXPECT_TRUE(sockets.queue(0, ref, now));
     sockets.flush();
@@ -123,7 +123,7 @@ TEST_F(UdpSocketsTest, AStrangersDatagramDoesNotArrive) {
 TEST_F(UdpSocketsTest, WhatCannotBeSentIsSaidAndLeavesNothingBehind) {
   sockets.set_upstream(1, IpPort{*IpAddress::parse("255.255.255.255"), 53, 0});  // EACCES
   const std::uint32_t record = pending.take(Record::State::kActive);
-  pending.at(record).keep_query(std::array<std::uint8_t, 12>{});
+  pending.keep_query(record, std::array<std::uint8_t, 12>{});
   const auto ref = Pending::ref(record, 0);
   EXPECT_FALSE(sockets.queue(1, ref, now));
   EXPECT_FALSE(sockets.send(1, ref, now));
@@ -136,7 +136,7 @@ TEST_F(UdpSocketsTest, TheQueriesOfOneTurnShareASocketAndLeaveTogether) {
   std::vector<std::uint32_t> refs;
   for (int i = 0; i < 20; ++i) {
     const std::uint32_t record = pending.take(Record::State::kActive);
-    pending.at(record).keep_query(std::array<std::uint8_t, 12>{0, 0, static_cast<std::uint8_t>(i)});
+    pending.keep_query(record, std::array<std::uint8_t, 12>{0, 0, static_cast<std::uint8_t>(i)});
     refs.push_back(Pending::ref(record, 0));
     ASSERT_TRUE(sockets.queue(0, refs.back(), now));
     channels.insert(pending.handle(refs.back()).channel);
@@ -154,7 +154,7 @@ TEST_F(UdpSocketsTest, TheQueriesOfOneTurnShareASocketAndLeaveTogether) {
 
 TEST_F(UdpSocketsTest, WhatEndsBeforeItLeavesIsNotSent) {
   const std::uint32_t record = pending.take(Record::State::kActive);
-  pending.at(record).keep_query(std::array<std::uint8_t, 12>{});
+  pending.keep_query(record, std::array<std::uint8_t, 12>{});
   const auto ref = Pending::ref(record, 0);
   ASSERT_TRUE(sockets.queue(0, ref, now));
   pending.unlink(ref);

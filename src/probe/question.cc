@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "config/host_text.h"
 #include "dns/match.h"
 #include "dns/types.h"
 #include "net/clock.h"
@@ -25,6 +26,15 @@ std::uint16_t random_id() {
   std::uint16_t id = 0;
   HAR_ASSERT(getrandom(&id, sizeof id, 0) == sizeof id);
   return id;
+}
+
+// What a zone says of a host is held to what the configuration may say of it. Nothing left is no data.
+dns::Addresses of_hosts(dns::Addresses found) {
+  std::erase_if(found.addresses, [](const IpAddress& address) { return !config::is_host_address(address); });
+  if (found.status == dns::Addresses::Status::kFound && found.addresses.empty()) {
+    found.status = dns::Addresses::Status::kNoData;
+  }
+  return found;
 }
 
 std::string_view word(std::uint8_t rcode) {
@@ -180,7 +190,7 @@ void Question::settle(Try& t, std::span<const std::uint8_t> reply) {
   if (is_answered_) return linger();
   if (worth == upstream::Worth::kGood) {
     return answer({.kind = DnsEnding::Kind::kAnswer,
-                   .answer = dns::read_addresses(reply, type_, HostRecord::kMostAddresses),
+                   .answer = of_hosts(dns::read_addresses(reply, type_, HostRecord::kMostAddresses)),
                    .why = {}});
   }
   if (worth == upstream::Worth::kFirstBad) first_bad_ = rcode;

@@ -234,6 +234,23 @@ TEST(Resolver, EveryQuestionHasAPortAndAnIdOfItsOwn) {
   EXPECT_GT(ports.size(), 300U);
 }
 
+// 0.0.0.0 is this host to connect(2), and no client can use any of these.
+TEST(Resolver, WhatIsNoHostsAddressIsNotTakenFromAZoneEither) {
+  Upstream upstream([](const Asked& asked) {
+    if (asked.name == "mixed.example.test") {
+      return Reply{.addresses = {"0.0.0.0", "192.0.2.1", "255.255.255.255", "224.0.0.1", "::", "2001:db8::1", "fe80::1",
+                                 "ff02::1", "::ffff:127.0.0.1"}};
+    }
+    return Reply{.addresses = {"0.0.0.0", "::"}};
+  });
+  Bench b;
+  b.resolver.set_upstreams({upstream.address()}, seconds(1));
+  b.ask({"mixed.example.test", "nobody.example.test"});
+  ASSERT_TRUE(b.run_until([&] { return b.resolved.size() == 1 && b.failed.size() == 1; }));
+  EXPECT_EQ(b.last("mixed.example.test"), "192.0.2.1 2001:db8::1");
+  EXPECT_EQ(b.failed["nobody.example.test"].front(), "no addresses");
+}
+
 TEST(Resolver, ATruncatedReplyIsFetchedOverTcp) {
   Upstream upstream([](const Asked& asked) {
     Reply reply = kGood;

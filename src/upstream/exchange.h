@@ -84,6 +84,8 @@ class Exchange {
   std::uint8_t tries() const { return tries_; }
   Place place_of(std::uint8_t attempt) const { return attempts_[attempt].place; }
   Instant sent_at(std::uint8_t attempt) const { return start_ + attempts_[attempt].sent; }
+  // Neither answered, refused nor ended.
+  bool is_open(std::uint8_t attempt) const { return attempts_[attempt].state == State::kOpen; }
   bool listens(std::uint8_t attempt) const;  // has had no reply yet
   bool is_over() const { return over_; }
   // Instead of start() and next(): one sending to one upstream (`. NS` of a dead one), which is try 0 and sent now.

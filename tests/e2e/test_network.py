@@ -1,5 +1,6 @@
 """The host's own network, lost and back and changed: "is it me?"."""
 import contextlib
+import os
 import time
 
 from lab import dnsclient
@@ -7,6 +8,7 @@ from lab.far_side import FAR, FarSide
 from lab.net import wait_until
 from lab.own_network import in_own_network, run
 
+LINK_DOWN = float(os.environ.get("HAR_LINK_DOWN", 6))  # seconds
 FAR_ADDRESSES = [f"10.{net}.0.{n}" for net in (71, 72) for n in (1, 2, 3)]
 
 
@@ -47,7 +49,7 @@ def test_while_our_link_is_down_the_answers_stay_and_say_that_they_are_old(lab):
     world.far.link_down()
     world.daemon.wait_for_log("event=network_lost reason=", timeout=0.5)
     assert world.error_codes() == [3], world.daemon.log()
-    world.stays(6)
+    world.stays(LINK_DOWN)
     assert world.error_codes() == [3], world.daemon.log()
     before = world.webs[0].requests()[0]
     world.far.link_up()

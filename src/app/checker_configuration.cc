@@ -1,0 +1,74 @@
+// Which configuration the checker runs on, and what is said of one: the file of the operator, the keeper's copy after
+// the death of a predecessor, or the last accepted copy beside data_file.
+#include <cstdio>
+
+#include "app/become_user.h"
+#include "app/checker.h"
+#include "app/config_files.h"
+#include "net/clock.h"
+
+namespace har::app {
+
+// An exit code when there is no configuration to run on.
+std::optional<int> Checker::choose_configuration(const std::string& path, bool resume, const net::Message& hello,
+                                                 Bundle& bundle) {
+  if (resume) {
+    const auto text = net::memory_to_text(hello.fds[0], Bundle::kMaxSize);
+    auto kept = text ? Bundle::parse(*text) : tl::unexpected(text.error());
+    if (!kept) {
+      log_.error("kept_configuration_lost", {{"reason", kept.error().message}});
+      return 1;
+    }
+    bundle = std::move(*kept);
+    config_ = bundle.load(load_options()).config;
+    return config_ ? std::nullopt : std::optional<int>(1);
+  }
+  auto loaded = load_from_disk(path, load_options());
+  report_mistakes(loaded);
+  if (!loaded.config) {
+    auto copy = last_accepted(loaded.data_file_hint, path);
+    if (!copy) return 2;
+    bundle = std::move(copy->bundle);
+    loaded = bundle.load(load_options());
+    if (!loaded.config) return 2;
+    if (copy->owner != 0 && !is_user(loaded.config->user, copy->owner)) {
+      log_.error("accepted_copy_refused", {{"file", accepted_copy_path(loaded.data_file_hint)},
+                                           {"reason", "it belongs to another user than the one that it would run as"}});
+      return 2;
+    }
+    log_.error("bad_configuration", {{"file", path},
+                                     {"running_on", accepted_copy_path(loaded.data_file_hint)},
+                                     {"hint", "mend the file, then reload"}});
+  } else {
+    bundle = Bundle::take(path, loaded);
+  }
+  config_ = loaded.config;
+  return std::nullopt;
+}
+
+void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
+  const auto note = [this](const char* key) { log_.warning("needs_restart", {{"key", key}}); };
+  if (wanted.workers != workers_) note("workers");
+  if (wanted.user != user_) note("user");
+  if (wanted.data_file != data_file_) note("data_file");
+  if (wanted.control_socket != control_socket_) note("control_socket");
+}
+
+config::LoadOptions Checker::load_options() {
+  return {config_.get(), [this, next = net::now()]() mutable {
+            const Instant now = net::now();
+            if (now < next) return;
+            next = now + std::chrono::seconds(1);
+            beat();
+          }};
+}
+
+void Checker::report_mistakes(const config::Loaded& loaded) const {
+  // As `hard --check` prints them: these lines are for the person who has just edited the file.
+  // Not fmt::print: it throws when stderr is gone.
+  for (const auto& mistake : loaded.mistakes) std::fputs((mistake.to_string() + "\n").c_str(), stderr);
+  if (!loaded.mistakes.empty()) return;
+  for (const auto& warning : loaded.warnings) log_.warning("configuration", {{"at", warning.to_string()}});
+}
+
+}  // namespace har::app
