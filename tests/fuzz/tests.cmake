@@ -9,10 +9,10 @@ foreach(source ${fuzz_sources})
   string(REGEX REPLACE "_fuzz$" "" name ${target})
   set(corpus ${CMAKE_CURRENT_LIST_DIR}/corpus/${name})
   add_executable(${target} ${source})
-  # The folders that it includes: what parses outside bytes does no i/o (of probe a pure part).
+  # The folders that it includes. Most are pure; those of `front` and `forward` use sockets on loopback.
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
   file(STRINGS ${source} includes REGEX "^#include \"[a-z]+/")
-  foreach(folder base dns table config answer upstream health probe)
+  foreach(folder base dns net table config answer upstream health front forward probe)
     if(includes MATCHES "#include \"${folder}/")
       target_link_libraries(${target} PRIVATE har_${folder})
     endif()
