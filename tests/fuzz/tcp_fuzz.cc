@@ -12,12 +12,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/assert.h"
 #include "front/tcp_front.h"
+#include "net/fd.h"
 #include "net/loop.h"
 
 namespace har::front {
