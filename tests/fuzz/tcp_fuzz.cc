@@ -115,7 +115,7 @@ class World {
   template <typename Done>
   void until(Done done) {
     for (int turns = 0; !done(); ++turns) {
-      HAR_ASSERT(turns < 50'000);
+      HAR_ASSERT(turns < 5'000);
       server_.tick.set(std::chrono::milliseconds(1));
       server_.loop.run_once();
     }
