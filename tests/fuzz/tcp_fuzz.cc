@@ -29,7 +29,9 @@ using Bytes = std::vector<std::uint8_t>;
 using Octets = std::span<const std::uint8_t>;
 
 constexpr std::size_t kHeader = 12;
-constexpr std::size_t kMostQueued = 400 * 1024;  // replies of one input; beyond a front's 256 KiB
+// Octets of one input in either direction: beyond the front's limit of 256 KiB, or few, for many inputs a second.
+constexpr std::size_t kMost = 400 * 1024;
+constexpr std::size_t kFew = 12 * 1024;
 
 // One front for all inputs: a connection each.
 class Server {
@@ -71,6 +73,7 @@ class World {
     limits_.max_in_flight = 1 + next() % 12;
     limits_.idle_timeout = std::chrono::hours(24);
     size_choice_ = next();
+    most_ = size_choice_ >= 208 ? kMost : kFew;
     front_.set_limits(limits_);
     server_.handler = [this](Octets message, const net::Asker& asker, std::span<std::uint8_t> out) {
       return handle(message, asker, out);
@@ -135,7 +138,7 @@ class World {
         send_message(kHeader + much, next());
         break;
       case 3:  // a large one
-        send_message(kHeader + much * 2'113, next());
+        send_message(kHeader + much * (most_ / 194), next());
         break;
       case 4:
         receive((much + 1) * (much + 1) * 128);
@@ -174,7 +177,7 @@ class World {
 
   // False: not taken whole, because the front does not read.
   bool send(Octets octets) {
-    if (is_shut_ || octets.empty() || stream_.size() > kMostQueued) return false;
+    if (is_shut_ || octets.empty() || stream_.size() > most_) return false;
     const ssize_t sent = ::send(client_.get(), octets.data(), octets.size(), MSG_NOSIGNAL);
     // Who speaks on after our end may find the connection gone.
     HAR_ASSERT(sent >= 0 || errno == EAGAIN || (is_over() && (errno == EPIPE || errno == ECONNRESET)));
@@ -247,7 +250,8 @@ class World {
   // What goes to the client next, behind what went before.
   Bytes make_reply(std::size_t choice) {
     constexpr std::size_t kSizes[] = {kHeader, 100, 512, 4'096, 16'384, 65'535, 0, 1};
-    const std::size_t size = expected_.size() > kMostQueued ? kHeader : kSizes[(choice + size_choice_) % 8];
+    const std::size_t wanted = kSizes[(choice + size_choice_) % 8];
+    const std::size_t size = expected_.size() + wanted > most_ ? kHeader : wanted;
     Bytes reply(size, static_cast<std::uint8_t>(++serial_));
     expected_.push_back(static_cast<std::uint8_t>(size >> 8));
     expected_.push_back(static_cast<std::uint8_t>(size));
@@ -317,6 +321,7 @@ class World {
   Octets input_;
   TcpFront::Limits limits_;
   std::size_t size_choice_ = 0;
+  std::size_t most_ = kFew;
   net::Fd client_;
   Bytes stream_;               // what the client has sent
   std::size_t stream_at_ = 0;  // the first octet of it that was not handled
