@@ -1,6 +1,6 @@
 // A configuration that was accepted, as text that stands alone: every file it was read from and every variable it used.
 // The keeper holds one for a restarted checker; a copy lies beside data_file for a start with a bad file.
-// Thread: none; values.  Tested by: bundle_test.cc
+// Thread: none; values.  Tested by: bundle_test.cc, tests/fuzz/messages_fuzz.cc
 #pragma once
 
 #include <string>

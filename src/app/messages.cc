@@ -38,7 +38,7 @@ bool Prepare::unpack(const std::string& body, Prepare& out) {
     address.at.ip.family = in.number() == 4 ? Family::kV4 : Family::kV6;
     const std::string bytes = in.text();
     if (bytes.size() != address.at.ip.bytes.size()) return false;
-    std::memcpy(address.at.ip.bytes.data(), bytes.data(), bytes.size());
+    std::memcpy(address.at.ip.bytes.data(), bytes.data(), address.at.ip.size());  // behind an IPv4 address is zero
     address.at.port = static_cast<std::uint16_t>(in.number());
     address.at.scope = static_cast<std::uint32_t>(in.number());
     address.optional = in.number() != 0;

@@ -1,5 +1,5 @@
 // What the three processes say to each other. The keeper is at one end of every channel.
-// Thread: none; values.
+// Thread: none; values.  Tested by: messages_test.cc, tests/fuzz/messages_fuzz.cc
 //
 // The life of a start or a reload:
 //   keeper  -> checker  kHello      (text: FILE; resume flag; with resume: the user, bundle, table, counters)

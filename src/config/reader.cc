@@ -144,7 +144,8 @@ class Reader {
     section.closed = false;
     ended_inside_ = true;
     const auto title = section.title ? " " + quoted(section.title->text) : "";
-    fail(section.place, fmt::format("the section '{}'{} is not closed; add '}}' where it ends", section.key, title));
+    fail(section.place,
+         fmt::format("the section {}{} is not closed; add '}}' where it ends", quoted(section.key), title));
   }
 
   void statement(Lexer& lexer, Token key, std::vector<Item>& into, int includes, int sections) {

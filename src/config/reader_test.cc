@@ -162,6 +162,10 @@ TEST(Reader, ReportsEverySectionThatIsOpenAtTheEnd) {
             "t:3: the section 'candidate' 'y' is not closed; add '}' where it ends\n");
 }
 
+TEST(Reader, ASectionNamedByControlCharactersIsReportedOnOneLine) {
+  EXPECT_EQ(tree_of("\"a\n\x1b\" {"), "t:1: the section 'a\\x0a\\x1b' is not closed; add '}' where it ends\n");
+}
+
 TEST(Reader, GoesOnBehindASemicolon) {
   const auto one = read({{"t", "a = b ;\nname x { c = d ; };\n"}});
   EXPECT_EQ(one.mistakes, "t:1: ';' ends nothing here; remove it\nt:2: ';' ends nothing here; remove it\n");

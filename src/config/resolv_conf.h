@@ -1,5 +1,5 @@
 // /etc/resolv.conf: its nameserver lines, as far as a forwarder needs it (resolv.conf(5)); everything else is ignored.
-// Thread: any.  Tested by: resolv_conf_test.cc
+// Thread: any.  Tested by: resolv_conf_test.cc, tests/fuzz/config_fuzz.cc
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Forwards queries to the upstreams and brings the replies back: sockets and timers round the pure rules of upstream/.
 // Source: SEMANTICS "Forwarding"; RFC 5452 (anti-spoofing), RFC 7766 (TCP).
-// Thread: one worker.  Tested by: forwarder_test.cc
+// Thread: one worker.  Tested by: forwarder_test.cc, tests/fuzz/forward_fuzz.cc
 #pragma once
 
 #include <array>

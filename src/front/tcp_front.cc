@@ -106,7 +106,7 @@ struct TcpFront::Impl {
   struct Waiting {
     std::uint32_t place, serial;
   };
-  std::vector<Waiting> to_resume;  // have whole messages in their input and may go on
+  std::vector<Waiting> to_resume;  // have something in their input and may go on
   net::Timer idle_timer;
   net::Timer resume_timer;
   net::Timer accept_timer;
@@ -303,7 +303,7 @@ void TcpFront::Impl::settle(TcpConnection& connection) {
   if (connection.paused && connection.in_flight <= resume_at(limits.max_in_flight) &&
       connection.backlog() <= kBacklogLimit / 2) {
     connection.paused = false;
-    if (connection.has_whole_message()) {
+    if (!connection.input.empty()) {  // a whole message, or nonsense, which need not be whole to end it
       to_resume.push_back({connection.place, connection.serial});
       if (!resume_timer.is_set()) resume_timer.set(Duration::zero());
     }

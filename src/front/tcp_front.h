@@ -1,5 +1,6 @@
 // TCP towards clients (RFC 7766): framing, pipelining, replies in any order, limits, idle time.
-// Knows nothing of DNS but the two octets of length.  Thread: one worker.  Tested by: tcp_front_test.cc
+// Knows nothing of DNS but the two octets of length.  Thread: one worker.  Tested by: tcp_front_test.cc,
+// tests/fuzz/tcp_fuzz.cc
 #pragma once
 
 #include <functional>

@@ -456,6 +456,18 @@ TEST(TcpFront, LessThanAHeaderIsNoDnsAndEndsTheConnectionAfterItsReplies) {
   }
 }
 
+TEST(TcpFront, NonsenseThatCameBeforeAPauseEndsTheConnectionAfterIt) {
+  Server server({.max_in_flight = 1});
+  Client client(server);
+  Bytes octets = framed(query("later"));
+  octets.insert(octets.end(), {0, 5});  // in the same read, and nothing behind it
+  client.send(octets);
+  ASSERT_TRUE(server.until([&] { return server.waiting.size() == 1; }));
+  server.reply_to_all_waiting();
+  EXPECT_EQ(client.hear(), query("later"));
+  EXPECT_EQ(client.hear(seconds(2)), "<end>");
+}
+
 TEST(TcpFront, WhoeverLingersForTooLongIsClosed) {
   Server server({.idle_timeout = milliseconds(100)});
   Client client(server);

@@ -9,7 +9,8 @@
 // A good family waits kCompany for the other, so that one answer tells of both; then it is told alone, and the other
 // family keeps its last addresses.
 //
-// Source: SEMANTICS "Checking".  Thread: the control thread.  Tested by: host_record_test.cc
+// Source: SEMANTICS "Checking".  Thread: the control thread.  Tested by: host_record_test.cc,
+// tests/fuzz/host_fuzz.cc
 #pragma once
 
 #include <array>

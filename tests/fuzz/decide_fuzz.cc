@@ -2,8 +2,9 @@
 // Input: one octet chooses what the table says; two give the size of the packet; the packet; what is
 // left is the upstream's reply.
 // Holds: dropped are the short and the replies, and only they; what we answer belongs to its query, keeps to the
-// client's limit, is whole, never NXDOMAIN and carries an OPT if and only if the query did; finish() touches only what
-// its rule says.
+// client's limit, is whole, never NXDOMAIN and carries an OPT if and only if the query did; its addresses are of the
+// family that was asked, from the table, none twice, no more than one answer may carry, with the table's TTL; what is
+// answered has a configured name or one under it; finish() touches only what its rule says.
 #include <algorithm>
 #include <cstdint>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "answer/answer.h"
 #include "base/assert.h"
+#include "dns/addresses.h"
 #include "dns/match.h"
 #include "dns/name.h"
 #include "dns/query.h"
@@ -36,8 +38,8 @@ class World {
         reader(table::Reader::open(memory()).value()),
         turns(control, reader.slot_count()) {
     table::SlotContent content;
-    content.v4 = family(control, 8);
-    content.v6 = family(control, control % 3 == 0 ? 0 : 8);
+    content.v4 = family(control, 8, 4);
+    content.v6 = family(control, control % 3 == 0 ? 0 : 8, 6);
     content.ttl = control;
     content.note = static_cast<table::Note>(control % 3);
     for (std::uint32_t slot = 0; slot < reader.slot_count(); ++slot) writer_.write(slot, content);
@@ -52,14 +54,17 @@ class World {
     }
     return out;
   }
-  static table::FamilyAnswer family(unsigned control, std::uint8_t count) {
+  static table::FamilyAnswer family(unsigned control, std::uint8_t count, std::uint8_t first_octet) {
     table::FamilyAnswer out;
     out.kind = control % 8 < 4 ? table::Kind::kAddresses : static_cast<table::Kind>(control % 5);
     out.order = static_cast<table::Order>(control / 8 % 4);
     out.count = count;
     out.group = static_cast<std::uint8_t>(count / 2);
     out.answer_count = static_cast<std::uint8_t>(control % 9);
-    for (std::uint8_t i = 0; i < count; ++i) out.weights[i] = static_cast<std::uint16_t>(i * control);
+    for (std::uint8_t i = 0; i < count; ++i) {
+      out.weights[i] = static_cast<std::uint16_t>(i * control);
+      out.addresses[i] = {first_octet, 0, 0, i};
+    }
     return out;
   }
   std::span<std::byte> memory() { return {reinterpret_cast<std::byte*>(lines_.data()), lines_.size() * sizeof(Line)}; }
@@ -90,6 +95,35 @@ void check_own(Octets packet, Transport transport, Octets reply) {
   HAR_ASSERT(walked.edns.present == query.edns.present);
 }
 
+// The records of an answer, read back by the checker's own reader of replies.
+void check_addresses(const World& world, const dns::Query& query, std::uint32_t slot, Octets reply) {
+  if (query.type != dns::kTypeA && query.type != dns::kTypeAaaa) return;
+  if (query.edns.version > 0) return;  // BADVERS: the header alone says NOERROR
+  const auto head = dns::read_head(reply);
+  if (head.rcode != dns::kNoError || head.truncated) return;
+  const Family family = query.type == dns::kTypeA ? Family::kV4 : Family::kV6;
+  table::Reader::View view;
+  HAR_ASSERT(world.reader.read(slot, family, view));
+  const auto read = dns::read_addresses(reply, query.type);
+  if (view.answer.kind != table::Kind::kAddresses || view.answer.count == 0) {
+    HAR_ASSERT(read.status == dns::Addresses::Status::kNoData && read.ttl <= 1);
+    return;
+  }
+  HAR_ASSERT(read.status == dns::Addresses::Status::kFound && read.ttl == view.ttl);
+  const std::size_t most = std::max<std::uint8_t>(view.answer.answer_count, 1);
+  HAR_ASSERT(read.addresses.size() == head.answers);  // none twice
+  HAR_ASSERT(read.addresses.size() == std::min<std::size_t>(most, view.answer.count));
+  for (const IpAddress& address : read.addresses) {
+    HAR_ASSERT(address.bytes[0] == (family == Family::kV4 ? 4 : 6) && address.bytes[3] < view.answer.count);
+  }
+}
+
+// The labels of `name` end with the configured one: the name itself, or one under it.
+bool is_at_or_under(Octets name, Octets configured) {
+  while (name.size() > configured.size()) name = name.subspan(std::size_t{name[0]} + 1);
+  return dns::names_equal(name, configured);
+}
+
 void check_finish(Octets packet, Transport transport, Octets reply) {
   for (const Rule rule : {Rule::kPass, Rule::kNameExists, Rule::kNotReady}) {
     std::vector<std::uint8_t> out(4096);
@@ -111,11 +145,17 @@ void check_decision(World& world, Octets packet, Transport transport) {
   if (decision.verdict == Verdict::kForward) {
     HAR_ASSERT(decision.rule == Rule::kPass || decision.slot != table::kNoSlot);
     HAR_ASSERT(query.status != Status::kBadQuestion);
+    HAR_ASSERT(!decision.zone_transfer || query.type == dns::kTypeAxfr || query.type == dns::kTypeIxfr);
+  }
+  if (decision.slot != table::kNoSlot) {
+    HAR_ASSERT(query.status == Status::kOk && is_at_or_under(query.name, world.reader.name(decision.slot)));
   }
   if (decision.verdict == Verdict::kReply) {
     HAR_ASSERT(decision.slot != table::kNoSlot || decision.formerr);
     HAR_ASSERT(query.status != Status::kBadQuestion || decision.formerr);
-    check_own(packet, transport, Octets(out).first(decision.reply_size));
+    const Octets reply = Octets(out).first(decision.reply_size);
+    check_own(packet, transport, reply);
+    if (!decision.formerr) check_addresses(world, query, decision.slot, reply);
   }
 }
 

@@ -1,5 +1,5 @@
 // Stands in for libFuzzer where the build has none: feeds a fuzz target every file of its corpus, in order of name, and
-// a fixed number of mutations of each. The same inputs in every run, on every machine.
+// as many mutations of each (HAR_REPLAY_MUTATIONS, of all together). The same inputs in every run, on every machine.
 //   NAME_fuzz PATH...   PATH: a folder (files and mutations) or a file (only as it is: to see a finding again)
 #include <algorithm>
 #include <csignal>
@@ -21,7 +21,7 @@ namespace {
 using Input = std::vector<std::uint8_t>;
 namespace fs = std::filesystem;
 
-constexpr int kMutationsPerFile = 3'000;
+constexpr std::size_t kMutations = HAR_REPLAY_MUTATIONS;
 constexpr std::size_t kMaxSize = 65'535;
 
 // splitmix64: the standard library's distributions differ between implementations.
@@ -161,14 +161,15 @@ int main(int argc, char** argv) {
       return 1;
     }
     Dice dice(20'110'815);
+    const std::size_t mutations = kMutations / corpus.size();
     for (const Input& seed : corpus) {
       try_input(seed);
-      for (int m = 0; m < kMutationsPerFile; ++m) {
+      for (std::size_t m = 0; m < mutations; ++m) {
         Input input = seed;
         for (std::size_t n = dice.below(4) + 1; n > 0; --n) mutate_once(input, corpus, dice);
         try_input(input);
       }
-      tries += 1 + kMutationsPerFile;
+      tries += 1 + mutations;
     }
   }
   std::printf("%zu inputs\n", tries);

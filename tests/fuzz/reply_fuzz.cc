@@ -1,6 +1,7 @@
 // An upstream's packet: dns::read_addresses, dns::reply_matches and the names in it.
 // Holds: addresses are there if and only if the status says so, without duplicates, of the right family, within the
-// limit; a reply matches the query with its own question and no other; whatever a name's pointers, it is read within
+// limit; a smaller limit gives the first of them and the same of the rest, octets behind the message change nothing; a
+// reply matches the query with its own question and no other; whatever a name's pointers, it is read within
 // 255 octets, and reading and skipping it end at the same place.
 #include <algorithm>
 #include <cstdint>
@@ -32,6 +33,19 @@ void check_addresses(Octets reply, std::uint16_t type, std::size_t limit) {
     HAR_ASSERT(std::find(got.addresses.begin(), a, *a) == a);
   }
   if (found) HAR_ASSERT(reply.size() >= kHeaderSize && (reply[3] & 0xF) == 0 && (reply[2] & 2) == 0);
+}
+
+// What must not change what is read.
+void check_reading(Octets reply, std::uint16_t type) {
+  const Addresses all = read_addresses(reply, type, 64);
+  const Addresses one = read_addresses(reply, type, 1);
+  HAR_ASSERT(one.status == all.status && one.ttl == all.ttl && one.addresses.size() <= all.addresses.size());
+  HAR_ASSERT(std::equal(one.addresses.begin(), one.addresses.end(), all.addresses.begin()));
+  if (all.status == Addresses::Status::kFailed) return;
+  std::vector<std::uint8_t> longer(reply.begin(), reply.end());
+  longer.resize(longer.size() + 16, 0xC0);
+  const Addresses behind = read_addresses(longer, type, 64);
+  HAR_ASSERT(behind.status == all.status && behind.ttl == all.ttl && behind.addresses == all.addresses);
 }
 
 void check_match(Octets reply) {
@@ -83,6 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::span reply(data, size);
   for (const std::uint16_t type : {kTypeA, kTypeAaaa}) {
     for (const std::size_t limit : {std::size_t{1}, std::size_t{64}}) check_addresses(reply, type, limit);
+    check_reading(reply, type);
   }
   check_match(reply);
   check_names(reply);
