@@ -56,6 +56,7 @@ class Checker {
   bool resume_memory(const net::Message& hello);
   Result<void> drop_rights(const Bundle& read);
   void open_store();
+  probe::ProbeLimits probe_limits() const;
   void start_engines();
   void find_upstreams();
   void fill_table(Memory& memory);

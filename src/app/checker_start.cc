@@ -13,6 +13,7 @@
 #include "app/checker.h"
 #include "app/checker_rights.h"
 #include "app/config_files.h"
+#include "app/process.h"
 #include "app/table_plan.h"
 #include "net/clock.h"
 #include "table/reader.h"
@@ -20,6 +21,8 @@
 namespace har::app {
 namespace {
 
+constexpr std::uint64_t kOtherFiles = 32;
+constexpr std::uint32_t kLeastProbes = 4;
 constexpr const char* kBundleMemory = "har-configuration";
 constexpr Duration kFirstTrim = std::chrono::seconds(1), kLastTrim = std::chrono::seconds(64);
 constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
@@ -234,13 +237,25 @@ void Checker::open_store() {
 }
 
 void Checker::start_engines() {
-  prober_.emplace(loop_, log_, probe::ProbeLimits{config_->max_probes_in_flight, config_->max_tls_handshakes},
-                  random_seed(),
+  prober_.emplace(loop_, log_, probe_limits(), random_seed(),
                   [this](health::CheckId check, const health::Observation& o) { on_observed(check, o); });
   resolver_.emplace(
       loop_, log_, [this](const std::string& host, const std::vector<IpAddress>& a) { on_resolved(host, a); },
       [this](const std::string& host, std::string_view) { on_resolution_failed(host); });
   find_upstreams();
+// Where few descriptors may be open, checks must leave some to the store, the lookups and the next reload.
+probe::ProbeLimits Checker::probe_limits() const {
+  const std::uint64_t files = open_files_allowed();
+  const auto room =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(files - std::min(files, kOtherFiles), 1U << 20U));
+  const std::uint32_t probes = std::max(kLeastProbes, room / 2);  // the other half: connections that are being closed
+  if (probes < config_->max_probes_in_flight) {
+    log_.warning("probes_limited",
+                 {{"to", probes}, {"wanted", config_->max_probes_in_flight}, {"reason", "RLIMIT_NOFILE"}});
+  }
+  return {std::min(probes, config_->max_probes_in_flight), config_->max_tls_handshakes};
+}
+
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
 }
 
@@ -322,7 +337,7 @@ void Checker::reload() {
   adopted_.clear();
   retired_ = std::move(memory_);
   memory_ = std::move(fresh);
-  prober_->set_limits({config_->max_probes_in_flight, config_->max_tls_handshakes});
+  prober_->set_limits(probe_limits());
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
   set_hosts(Remember::kNo);
   forget_dirty();

@@ -4,14 +4,18 @@
 #include <unistd.h>
 
 #include <climits>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "app/keeper.h"
+#include "app/process.h"
 #include "base/log.h"
 
 namespace {
+
+constexpr std::uint64_t kLeastFiles = 32;  // each of the three needs half of that before it does anything
 
 constexpr const char* kUsage =
     "usage: hard [FILE]           run in the foreground on FILE (/etc/har/har.conf)\n"
@@ -38,6 +42,7 @@ int usage_error() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  har::app::settle_surroundings();
   bool check = false;
   int handover = -1;
   const option options[] = {{"check", no_argument, nullptr, 'c'},
@@ -79,6 +84,12 @@ int main(int argc, char** argv) {
     std::perror(checker.c_str());
     return 1;
   }
+  har::app::end_without_memory();
   har::Log log("keeper");
+  if (const auto files = har::app::open_files_allowed(); files < kLeastFiles) {
+    log.error("cannot_start", {{"reason", fmt::format("RLIMIT_NOFILE allows {} open files", files)},
+                               {"hint", fmt::format("at least {}", kLeastFiles)}});
+    return 1;
+  }
   return har::app::run_keeper({absolute(file), program, folder, handover}, log);
 }
