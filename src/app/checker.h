@@ -53,6 +53,7 @@ class Checker {
   std::optional<int> choose_configuration(const std::string& path, bool resume, const net::Message& hello,
                                           Bundle& bundle);
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
+  void doubt_stored();
   bool resume_memory(const net::Message& hello);
   Result<void> drop_rights(const Bundle& read);
   void open_store();

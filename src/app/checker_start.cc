@@ -83,6 +83,7 @@ std::optional<int> Checker::start() {
   directory_->configure(config_, now);
   beat();
   directory_->restore(store_->loaded().endpoints, now);
+  if (resume) doubt_stored();
   start_engines();
   beat();
   if (resume) {
@@ -206,6 +207,17 @@ bool Checker::resume_memory(const net::Message& hello) {
   memory_.names = host_names(*config_);
   memory_.counters.emplace(memory_.counters_memory.bytes(), workers_, static_cast<std::uint32_t>(memory_.names.size()));
   return true;
+}
+
+// The last second of our predecessor is not on disk, but in its table.
+void Checker::doubt_stored() {
+  const auto table = table::Reader::open(memory_.table_memory.bytes());
+  if (!table) return;
+  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
+    table::Reader::View v4, v6;
+    if (!table->read(slot, Family::kV4, v4) || !table->read(slot, Family::kV6, v6)) continue;
+    directory_->doubt_stored(slot, {v4.answer, v6.answer, v4.ttl, v4.note}, net::now());
+  }
 }
 
 // Before the first thread of ours, and before anything that comes from outside but the configuration.
