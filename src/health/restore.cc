@@ -96,27 +96,28 @@ void Directory::doubt_stored(std::uint32_t slot, const table::SlotContent& answe
   if (answered.note == table::Note::kNotReady) return;  // it knew no address
   const bool nothing_was_up = answered.note == table::Note::kFailureMode;
   const NameState& name = impl.names[slot];
-  // What goes makes room for the next, which may be contradicted as well.
-  for (std::size_t round = 0; round <= name.endpoints.size(); ++round) {
-    const table::SlotContent content = name.content.content();
+  // Of all endpoints in the state `from` that `is_wrong`; true when there were any.
+  const auto correct = [&](State from, State to, auto is_wrong) {
     bool any = false;
     for (const Endpoint& endpoint : name.endpoints) {
       Hysteresis& hysteresis = endpoint.check->hysteresis(name.config->thresholds);
-      const bool was_shown = shows(answered, endpoint.address());
-      const bool was_not_up = nothing_was_up || (!was_shown && shows(content, endpoint.address()));
-      const bool was_up = !nothing_was_up && was_shown;
-      const State before = hysteresis.state();
-      if (endpoint.check->observed) continue;
-      if (before == State::kUp && was_not_up) hysteresis.carry(State::kDown, now);
-      if (before == State::kDown && was_up) hysteresis.carry(State::kUp, now);
-      if (hysteresis.state() == before) continue;
+      if (hysteresis.state() != from || endpoint.check->observed || !is_wrong(endpoint.address())) continue;
       any = true;
+      hysteresis.carry(to, now);
       impl.book.update_pace(*endpoint.check);
       impl.touch_users(*endpoint.check);
     }
-    if (!any) return;
     impl.publish(now);
-  }
+    return any;
+  };
+  const auto was_shown = [&](const IpAddress& address) { return shows(answered, address); };
+  if (!nothing_was_up) correct(State::kDown, State::kUp, was_shown);
+  // What goes makes room for the next, which may be as wrong.
+  table::SlotContent content = name.content.content();
+  const auto was_not_up = [&](const IpAddress& address) {
+    return nothing_was_up || (shows(content, address) && !was_shown(address));
+  };
+  while (correct(State::kUp, State::kDown, was_not_up)) content = name.content.content();
 }
 
 }  // namespace har::health

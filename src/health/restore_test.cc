@@ -12,8 +12,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // One name by failover, with three candidates.
-class RestoreTest : public testing::Test {
- protected:
+struct Process {
+  static IpAddress ip(std::size_t index) { return *IpAddress::parse("192.0.2." + std::to_string(index)); }
   void configure(config::FailureMode mode = config::FailureMode::kAll) {
     auto config = std::make_shared<config::Config>();
     config::Name name;
@@ -41,7 +41,16 @@ class RestoreTest : public testing::Test {
       directory.observe(id, o, now);
     }
   }
-  static IpAddress ip(std::size_t index) { return *IpAddress::parse("192.0.2." + std::to_string(index)); }
+  State state(std::size_t index) const { return directory.report().at(index - 1).state; }
+  std::string answer() const { return describe(directory.content(0)); }
+
+  Directory directory{"machine", 1};
+  Instant now{std::chrono::hours(1)};
+  std::vector<CheckId> checks;
+};
+
+class RestoreTest : public testing::Test, public Process {
+ protected:
   static StoredEndpoint stored(std::size_t index, State state) {
     StoredEndpoint row;
     row.name = "api.example";
@@ -56,27 +65,13 @@ class RestoreTest : public testing::Test {
   }
   // The slot of a predecessor that knew these states.
   static table::SlotContent answered(std::vector<State> states) {
-    RestoreTest::Body other;
+    Process other;
     other.configure();
     for (std::size_t i = 0; i < states.size(); ++i) {
       other.probe(i + 1, states[i] == State::kUp ? Outcome::kOk : Outcome::kTimeout);
     }
     return other.directory.content(0);
   }
-  State state(std::size_t index) const { return directory.report().at(index - 1).state; }
-  std::string answer() const { return describe(directory.content(0)); }
-
-  class Body;
-  Directory directory{"machine", 1};
-  Instant now{std::chrono::hours(1)};
-  std::vector<CheckId> checks;
-};
-class RestoreTest::Body : public RestoreTest {
- public:
-  using RestoreTest::configure;
-  using RestoreTest::directory;
-  using RestoreTest::probe;
-  void TestBody() override {}
 };
 
 TEST_F(RestoreTest, WhatComesLateStandsBehindOurOwnEyesButTheOperatorsWordHolds) {
