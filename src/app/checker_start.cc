@@ -233,21 +233,6 @@ Result<void> Checker::drop_rights(const Bundle& read) {
   return drop_checker_rights(user_, {files.begin(), files.end()}, data_file_, rights);
 }
 
-void Checker::open_store() {
-  store_.emplace(data_file_, log_);
-  for (const auto& row : store_->loaded().names) {
-    if (row.queries > 0) queries_before_[row.name] = row.queries;
-  }
-  // After the death of a predecessor the stored counts already hold what stands in the counters' memory.
-  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
-    const auto before = queries_before_.find(memory_.names[slot]);
-    if (before == queries_before_.end()) continue;
-    before->second -= std::min(before->second, memory_.counters->name_total(slot));
-  }
-  store_->forget_others(memory_.names);
-  forget_dirty();
-}
-
 void Checker::start_engines() {
   prober_.emplace(loop_, log_, probe_limits(), random_seed(),
                   [this](health::CheckId check, const health::Observation& o) { on_observed(check, o); });
@@ -255,6 +240,9 @@ void Checker::start_engines() {
       loop_, log_, [this](const std::string& host, const std::vector<IpAddress>& a) { on_resolved(host, a); },
       [this](const std::string& host, std::string_view) { on_resolution_failed(host); });
   find_upstreams();
+  resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
+}
+
 // Where few descriptors may be open, checks must leave some to the store, the lookups and the next reload.
 probe::ProbeLimits Checker::probe_limits() const {
   const std::uint64_t files = open_files_allowed();
@@ -266,9 +254,6 @@ probe::ProbeLimits Checker::probe_limits() const {
                  {{"to", probes}, {"wanted", config_->max_probes_in_flight}, {"reason", "RLIMIT_NOFILE"}});
   }
   return {std::min(probes, config_->max_probes_in_flight), config_->max_tls_handshakes};
-}
-
-  resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
 }
 
 void Checker::find_upstreams() {
@@ -358,14 +343,6 @@ void Checker::reload() {
   copy_->keep(std::move(bundle));
   trim_.set(trim_delay_ = kFirstTrim);
   reload_to_report_ = true;  // when the answerer serves it
-}
-
-// Slots are counted anew with every configuration.
-void Checker::forget_dirty() {
-  dirty_.clear();
-  is_dirty_.assign(memory_.names.size(), false);
-  is_counting_.assign(memory_.names.size(), false);
-  written_queries_.assign(memory_.names.size(), 0);
 }
 
 // A start and a reload hold for a moment several times what stays: the text, its tree, the configuration before. The

@@ -71,12 +71,11 @@ class Worker {
     if (!session) {
       // Whatever can still be read is better than nothing; but not what is damaged or not ours.
       const Kind kind = session.error().kind;
-      Loaded loaded;
-      if (desk_->wants_loaded() && (kind == Kind::kFull || kind == Kind::kOther)) {
-        loaded = load_read_only(file_, net::wall_now()).value_or(Loaded{});
+      if (!is_read_ && (kind == Kind::kFull || kind == Kind::kOther)) {
+        if (auto loaded = load_read_only(file_, net::wall_now())) give(std::move(*loaded));
       }
       fail(session.error());
-      if (kind != Kind::kBusy && kind != Kind::kCorrupt) desk_->set_loaded(std::move(loaded));
+      if (kind != Kind::kBusy && kind != Kind::kCorrupt) desk_->set_loaded_will_be_late();
       return;
     }
     session_ = std::move(*session);
@@ -85,13 +84,14 @@ class Worker {
     if (session_->migrated_from() != 0 && session_->migrated_from() != kSchemaVersion) {
       log_.info("store_migrated", {{"file", file_}, {"from", session_->migrated_from()}, {"to", kSchemaVersion}});
     }
-    if (desk_->wants_loaded()) {
+    // Never unread: however late it is, what stands there is known before the first word is written over it.
+    if (!is_read_) {
       auto loaded = session_->load(net::wall_now());
       if (!loaded) {
         close();  // the next attempt begins from the beginning
         return fail(loaded.error());
       }
-      desk_->set_loaded(std::move(*loaded));
+      give(std::move(*loaded));
     }
     if (const auto whole = session_->check(kCheckAtMost); !whole) fail(whole.error());
   }
@@ -103,6 +103,21 @@ class Worker {
       batch.samples.clear();
     }
     if (batch.is_empty()) return;
+  // What others have written may be sense or not. Somebody who writes all day must not make us read all day.
+  Attempt<void> check_touched() {
+    const Instant start = net::now();
+    auto whole = session_->check_touched(kCheckAtMost);
+    const Instant now = net::now();
+    next_check_ = now + std::max<Duration>(kCheckRest, kCheckShare * (now - start));
+    if (whole) is_touched_ = false;
+    return whole;
+  }
+
+  void give(Loaded loaded) {
+    is_read_ = true;
+    desk_->set_loaded(std::move(loaded));
+  }
+
     if (auto written = session_->write(batch); !written) {
       desk_->put_back(std::move(batch));
       return fail(written.error());
@@ -185,14 +200,14 @@ class Worker {
     const Instant now = net::now();
     if (last_set_aside_ && now - *last_set_aside_ < kSetAsideEvery) {
       set_trouble(failure.message);
-      desk_->set_loaded({});
+      desk_->set_loaded_will_be_late();
       next_open_ = *last_set_aside_ + kSetAsideEvery;
       return;
     }
     const auto name = set_aside(real_path(file_), net::wall_now());
     if (!name) {
       set_trouble(failure.message + "; " + name.error().message);
-      desk_->set_loaded({});
+      desk_->set_loaded_will_be_late();
       next_open_ = now + kRetry;
       return;
     }
@@ -239,17 +254,19 @@ class Worker {
 }  // namespace
 
 struct Store::Impl {
-  Impl(std::string file, const Log& to, Duration patience) : log(to), desk(std::make_shared<Desk>()) {
+  Impl(std::string file, const Log& to, Duration patience, std::function<void(Loaded)> late)
+      : log(to), desk(std::make_shared<Desk>()) {
     // Signals are the control thread's business; SIGXFSZ (ulimit -f) must be an error of write(2) and no more.
     sigset_t all, before;
     sigfillset(&all);
+  bool is_read_ = false;  // what the file held at the start has been given
     pthread_sigmask(SIG_SETMASK, &all, &before);
     thread = std::thread([worker = Worker(desk, std::move(file), log)]() mutable {
       pthread_setname_np(pthread_self(), "har-store");
       worker.run();
     });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    loaded = desk->wait_loaded(patience);
+    loaded = desk->wait_loaded(patience, std::move(late)).value_or(Loaded{});
   }
 
   ~Impl() {
@@ -269,8 +286,8 @@ struct Store::Impl {
   Loaded loaded;
 };
 
-Store::Store(std::string file, const Log& log, Duration patience)
-    : impl_(std::make_unique<Impl>(std::move(file), log, patience)) {}
+Store::Store(std::string file, const Log& log, Duration patience, std::function<void(Loaded)> late)
+    : impl_(std::make_unique<Impl>(std::move(file), log, patience, std::move(late))) {}
 
 Store::~Store() = default;
 
@@ -287,6 +304,8 @@ void Store::put_samples(std::vector<Sample> samples) {
 }
 
 void Store::put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall) {
+void Store::late_is_taken() { impl_->desk->late_is_taken(); }
+
   impl_->desk->put(
       [&](Batch& batch) { batch.add_state(StateRows::of(std::move(names), std::move(endpoints), now, wall)); });
 }
