@@ -28,6 +28,8 @@ constexpr Duration kRetry = seconds(3);               // full, read-only, anothe
 constexpr Duration kIdleLook = seconds(2);            // is the file still there?
 constexpr Duration kThinEvery = seconds(60);
 constexpr Duration kCheckAtMost = seconds(5);
+constexpr Duration kCheckRest = seconds(1);
+constexpr int kCheckShare = 20;  // of the time, at most, goes into checks
 constexpr Duration kLastWords = milliseconds(300);
 // A disk that ruins every new file must not be given one at each write.
 constexpr Duration kSetAsideEvery = seconds(60);
@@ -62,6 +64,10 @@ class Worker {
     if (!is_ready()) return;
     bool samples_fit = true;
     if (const auto there = session_->look(samples_fit); !there) return fail(there.error());
+    is_touched_ = is_touched_ || session_->is_touched();
+    if (is_touched_ && net::now() >= next_check_) {
+      if (const auto whole = check_touched(); !whole) return fail(whole.error());
+    }
     write(samples_fit);
     if (session_ && net::now() >= next_thin_) thin();
   }
@@ -79,6 +85,7 @@ class Worker {
       return;
     }
     session_ = std::move(*session);
+    is_touched_ = false;
     not_before_ = net::now();
     next_thin_ = net::now() + seconds(1);
     if (session_->migrated_from() != 0 && session_->migrated_from() != kSchemaVersion) {
@@ -96,13 +103,6 @@ class Worker {
     if (const auto whole = session_->check(kCheckAtMost); !whole) fail(whole.error());
   }
 
-  void write(bool samples_fit) {
-    Batch batch = desk_->take();
-    if (!samples_fit) {
-      batch.dropped_samples += batch.samples.size();
-      batch.samples.clear();
-    }
-    if (batch.is_empty()) return;
   // What others have written may be sense or not. Somebody who writes all day must not make us read all day.
   Attempt<void> check_touched() {
     const Instant start = net::now();
@@ -118,6 +118,13 @@ class Worker {
     desk_->set_loaded(std::move(loaded));
   }
 
+  void write(bool samples_fit) {
+    Batch batch = desk_->take();
+    if (!samples_fit) {
+      batch.dropped_samples += batch.samples.size();
+      batch.samples.clear();
+    }
+    if (batch.is_empty()) return;
     if (auto written = session_->write(batch); !written) {
       desk_->put_back(std::move(batch));
       return fail(written.error());
@@ -213,6 +220,7 @@ class Worker {
     }
     last_set_aside_ = now;
     log_.error("store_set_aside", {{"file", file_}, {"moved_to", *name}, {"reason", failure.message}});
+    desk_->ask_for_all();
     open();  // ends: a second failure of this kind is not answered like this for a while
   }
 
@@ -246,9 +254,11 @@ class Worker {
   const std::string file_;
   const Log log_;
   std::unique_ptr<Session> session_;
-  Instant not_before_{}, next_open_{}, next_thin_{};
+  Instant not_before_{}, next_open_{}, next_thin_{}, next_check_{};
+  bool is_touched_ = false;  // by others, and not checked since
   std::optional<Instant> busy_since_, last_set_aside_;
   std::string trouble_;
+  bool is_read_ = false;  // what the file held at the start has been given
 };
 
 }  // namespace
@@ -259,7 +269,6 @@ struct Store::Impl {
     // Signals are the control thread's business; SIGXFSZ (ulimit -f) must be an error of write(2) and no more.
     sigset_t all, before;
     sigfillset(&all);
-  bool is_read_ = false;  // what the file held at the start has been given
     pthread_sigmask(SIG_SETMASK, &all, &before);
     thread = std::thread([worker = Worker(desk, std::move(file), log)]() mutable {
       pthread_setname_np(pthread_self(), "har-store");
@@ -295,6 +304,8 @@ const Loaded& Store::loaded() const { return impl_->loaded; }
 
 void Store::forget_loaded() { impl_->loaded = {}; }
 
+void Store::late_is_taken() { impl_->desk->late_is_taken(); }
+
 void Store::put_events(std::vector<EventRow> events) {
   impl_->desk->put([&](Batch& batch) { batch.add_events(std::move(events)); });
 }
@@ -304,8 +315,6 @@ void Store::put_samples(std::vector<Sample> samples) {
 }
 
 void Store::put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall) {
-void Store::late_is_taken() { impl_->desk->late_is_taken(); }
-
   impl_->desk->put(
       [&](Batch& batch) { batch.add_state(StateRows::of(std::move(names), std::move(endpoints), now, wall)); });
 }
