@@ -77,10 +77,10 @@ class Worker {
     if (!session) {
       // Whatever can still be read is better than nothing; but not what is damaged or not ours.
       const Kind kind = session.error().kind;
-      if (!is_read_ && (kind == Kind::kFull || kind == Kind::kOther)) {
-        if (auto loaded = load_read_only(file_, net::wall_now())) give(std::move(*loaded));
-      }
+      Attempt<Loaded> loaded = tl::unexpected(session.error());
+      if (!is_read_ && (kind == Kind::kFull || kind == Kind::kOther)) loaded = load_read_only(file_, net::wall_now());
       fail(session.error());
+      if (loaded) give(std::move(*loaded));
       if (kind != Kind::kBusy && kind != Kind::kCorrupt) desk_->set_loaded_will_be_late();
       return;
     }
