@@ -15,15 +15,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kBeatInterval = milliseconds(500);
-constexpr Duration kFlushInterval = milliseconds(500);
 constexpr Duration kAdoptInterval = milliseconds(50);
 constexpr Duration kCopyPatience = milliseconds(100);
 constexpr Duration kReadyAtLast = seconds(2);  // SEMANTICS "Answering" 5
-// What is no change of state may wait: rows that were written at every flush cost as much as the checks did.
-constexpr Duration kHistoryInterval = seconds(5);
-constexpr std::uint32_t kCountersRound = 12;    // of these: each name's counters once a minute
-constexpr std::size_t kNamesAtOnce = 2'000;     // bounds what one flush costs with very many names
-constexpr std::size_t kSamplesAtOnce = 50'000;  // beyond: the disk does not keep up, history is lost
 
 // Of several choices for one name in one batch clients saw only the last.
 void collapse_choices(std::vector<health::Event>& events) {
@@ -145,12 +139,6 @@ void Checker::on_observed(health::CheckId check, const health::Observation& obse
   apply_changes();
 }
 
-void Checker::mark_dirty(std::uint32_t slot) {
-  if (is_dirty_[slot]) return;
-  is_dirty_[slot] = true;
-  dirty_.push_back(slot);
-}
-
 void Checker::on_upstreams(const std::vector<IpPort>& upstreams) {
   upstreams_ = upstreams;
   std::string list;
@@ -248,78 +236,6 @@ void Checker::tell_events(std::vector<health::Event>& events) {
     rows.push_back({wall, std::move(event)});
   }
   store_->put_events(std::move(rows));
-}
-
-void Checker::on_flush() {
-  if (const Instant now = net::now(); now >= history_due_) {
-    history_due_ = now + kHistoryInterval;
-    put_history();
-    look_at_counters(memory_.names.size() / kCountersRound + 1);
-  }
-  if (samples_.size() > kSamplesAtOnce / 5) put_history();
-  put_state(kNamesAtOnce);
-  copy_->look();
-  flush_.set(kFlushInterval);
-}
-
-void Checker::put_history() {
-  if (!samples_.empty()) store_->put_samples(std::exchange(samples_, {}));
-}
-
-// Of the next so many names those that have counted something are to be written.
-void Checker::look_at_counters(std::size_t names) {
-  const auto size = static_cast<std::uint32_t>(memory_.names.size());
-  for (std::size_t i = 0; i < std::min<std::size_t>(names, size); ++i) {
-    const std::uint32_t slot = next_counted_++ % size;
-    if (is_counting_[slot] || memory_.counters->name_total(slot) != written_queries_[slot]) mark_dirty(slot);
-  }
-  if (size > 0) next_counted_ %= size;
-}
-
-// The rows of the names that something happened to, at most `limit` names: the longest waiting first.
-void Checker::put_state(std::size_t limit) {
-  // While the counts of a name stand in two places (a reload is on its way) they are not written.
-  if (retired_) return;
-  const std::size_t count = std::min(limit, dirty_.size());
-  if (count == 0) return;
-  std::vector<store::NameRow> names;
-  std::vector<store::EndpointRow> rows;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t slot = dirty_[i];
-    is_dirty_[slot] = is_counting_[slot] = false;
-    written_queries_[slot] = memory_.counters->name_total(slot);
-    names.push_back({memory_.names[slot], queries_of(slot)});
-    for (auto& report : directory_->report(slot)) rows.push_back(with_dns_counters(slot, std::move(report)));
-  }
-  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
-  store_->put_state(std::move(names), std::move(rows), net::now(), net::wall_now());
-}
-
-store::EndpointRow Checker::with_dns_counters(std::uint32_t slot, health::EndpointReport report) const {
-  store::EndpointRow row;
-  for (const config::Candidate& candidate : config_->names[slot].candidates) {
-    if (candidate.title != report.candidate) continue;
-    const auto stats = resolver_->stats(candidate.check->host);
-    row.dns_successes = stats.successes;
-    row.dns_timeouts = stats.timeouts;
-    row.dns_errors = stats.errors;
-  }
-  row.report = std::move(report);
-  return row;
-}
-
-std::uint64_t Checker::queries_of(std::uint32_t slot) const {
-  const auto before = queries_before_.find(memory_.names[slot]);
-  return (before == queries_before_.end() ? 0 : before->second) + memory_.counters->name_total(slot);
-}
-
-void Checker::fold_retired_counters() {
-  if (!retired_) return;
-  for (std::uint32_t slot = 0; slot < retired_->names.size(); ++slot) {
-    const std::uint64_t total = retired_->counters->name_total(slot);
-    if (total > 0) queries_before_[retired_->names[slot]] += total;
-  }
-  retired_.reset();
 }
 
 }  // namespace har::app

@@ -21,6 +21,7 @@
 #include "health/directory.h"
 #include "net/channel.h"
 #include "net/loop.h"
+#include "net/mailbox.h"
 #include "net/memory.h"
 #include "probe/prober.h"
 #include "probe/resolver.h"
@@ -38,8 +39,6 @@ class Checker {
   int run();  // the exit code of the process
 
  private:
-  using ConfigPtr = std::shared_ptr<const config::Config>;
-
   // One generation of shared memory, as this process sees it.
   struct Memory {
     net::Mapping table_memory, counters_memory;
@@ -55,8 +54,9 @@ class Checker {
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
   bool resume_memory(const net::Message& hello);
   std::optional<int> drop_rights(const Bundle& read);  // an exit code when it cannot
-  void open_store();
+  void doubt_stored();
   void start_engines();
+  probe::ProbeLimits probe_limits() const;
   void find_upstreams();
   void fill_table(Memory& memory);
   void commit(const net::Fd& bundle_text);
@@ -64,7 +64,6 @@ class Checker {
   void note_what_needs_a_restart(const config::Config& wanted) const;
   config::LoadOptions load_options();
   void report_mistakes(const config::Loaded& loaded) const;
-  void forget_dirty();
   std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
 
   // ---- the host's own network (checker_network.cc)
@@ -85,7 +84,6 @@ class Checker {
   void beat();
   void on_beat();
   void on_tick();
-  void on_flush();
   void apply_changes();
   void write_slot(std::uint32_t slot);
   bool may_replace_adopted(std::uint32_t slot) const;
@@ -95,13 +93,21 @@ class Checker {
   void set_hosts(Remember addresses);
   void give_memory_back();
   void say_ready_when_due();
+
+  // ---- what stays on disk (checker_store.cc)
+  void open_store();
+  void count_from(const std::vector<store::NameRow>& stored);
+  void take_late(store::Loaded late);
+  void on_flush();
   void put_history();
   void put_state(std::size_t limit);
   void look_at_counters(std::size_t names);
   void mark_dirty(std::uint32_t slot);
+  void forget_dirty();
   store::EndpointRow with_dns_counters(std::uint32_t slot, health::EndpointReport report) const;
   std::uint64_t queries_of(std::uint32_t slot) const;
   void fold_retired_counters();
+  static constexpr std::size_t kSamplesAtOnce = 50'000;  // beyond: the disk does not keep up, history is lost
 
   // fixed after construction
   Log& log_;
@@ -110,15 +116,17 @@ class Checker {
   // owned by the control thread
   net::Loop loop_;
   std::string config_path_;
-  ConfigPtr config_;  // the one that runs
+  std::shared_ptr<const config::Config> config_;  // the one that runs
   std::uint64_t generation_ = 0;
   std::uint32_t workers_ = 1;  // these four need a restart to change
   std::string user_, data_file_, control_socket_;
   Memory memory_;
-  std::optional<Memory> retired_;                        // until the answerer has left it
-  std::map<std::string, std::uint64_t> queries_before_;  // counted before memory_ was made; not the zeros
-  std::vector<std::uint32_t> adopted_;                   // slots as a predecessor left them, see write_slot()
+  std::optional<Memory> retired_;  // until the answerer has left it
+  // Not the zeros: counted before memory_ was made; found in it when we were born, a predecessor's.
+  std::map<std::string, std::uint64_t> queries_before_, queries_found_;
+  std::vector<std::uint32_t> adopted_;  // slots as a predecessor left them, see write_slot()
   std::optional<health::Directory> directory_;
+  std::optional<net::Mailbox<store::Loaded>> late_;  // outlives the store, which posts to it
   std::optional<store::Store> store_;
   std::optional<AcceptedCopy> copy_;
   std::optional<probe::Prober> prober_;
@@ -126,18 +134,14 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::optional<NetworkWatch> network_;
-  bool network_lost_ = false;
-  Instant lost_at_{}, rounds_spent_{};
+  Instant lost_at_{}, rounds_spent_{}, history_due_{};
   std::vector<store::Sample> samples_;
-  std::deque<std::uint32_t> dirty_;  // slots whose state is to be written, the oldest first
-  std::vector<bool> is_dirty_;
-  std::vector<bool> is_counting_;   // slots with observations that are not written
-  std::uint32_t next_counted_ = 0;  // where look_at_counters() goes on
-  Instant history_due_{};
+  std::deque<std::uint32_t> dirty_;           // slots whose state is to be written, the oldest first
+  std::vector<bool> is_dirty_, is_counting_;  // by slot: is in dirty_; has observations that are not written
+  std::uint32_t next_counted_ = 0;            // where look_at_counters() goes on
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   Duration trim_delay_{};
-  bool ready_ = false;
-  bool reload_to_report_ = false;
+  bool ready_ = false, network_lost_ = false, reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;
   net::Timer beat_timer_, tick_, flush_, adopt_, trim_, routes_, fresh_round_;

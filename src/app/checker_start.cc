@@ -12,6 +12,7 @@
 #include "app/checker.h"
 #include "app/checker_rights.h"
 #include "app/config_files.h"
+#include "app/process.h"
 #include "app/table_plan.h"
 #include "net/clock.h"
 #include "table/reader.h"
@@ -19,6 +20,8 @@
 namespace har::app {
 namespace {
 
+constexpr std::uint64_t kOtherFiles = 32;
+constexpr std::uint32_t kLeastProbes = 4;
 constexpr const char* kBundleMemory = "har-configuration";
 constexpr Duration kFirstTrim = std::chrono::seconds(1), kLastTrim = std::chrono::seconds(64);
 constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
@@ -82,6 +85,7 @@ std::optional<int> Checker::start() {
   directory_->configure(config_, now);
   beat();
   directory_->restore(store_->loaded().endpoints, now);
+  if (resume) doubt_stored();
   start_engines();
   beat();
   if (resume) {
@@ -175,6 +179,17 @@ bool Checker::resume_memory(const net::Message& hello) {
   return true;
 }
 
+// The last second of our predecessor is not on disk, but in its table.
+void Checker::doubt_stored() {
+  const auto table = table::Reader::open(memory_.table_memory.bytes());
+  if (!table) return;
+  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
+    table::Reader::View v4, v6;
+    if (!table->read(slot, Family::kV4, v4) || !table->read(slot, Family::kV6, v6)) continue;
+    directory_->doubt_stored(slot, {v4.answer, v6.answer, v4.ttl, v4.note}, net::now());
+  }
+}
+
 // Before the first thread of ours, and before anything that comes from outside but the configuration.
 std::optional<int> Checker::drop_rights(const Bundle& read) {
   std::set<std::string> files;
@@ -190,30 +205,27 @@ std::optional<int> Checker::drop_rights(const Bundle& read) {
   return 1;
 }
 
-void Checker::open_store() {
-  store_.emplace(data_file_, log_);
-  for (const auto& row : store_->loaded().names) {
-    if (row.queries > 0) queries_before_[row.name] = row.queries;
-  }
-  // After the death of a predecessor the stored counts already hold what stands in the counters' memory.
-  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
-    const auto before = queries_before_.find(memory_.names[slot]);
-    if (before == queries_before_.end()) continue;
-    before->second -= std::min(before->second, memory_.counters->name_total(slot));
-  }
-  store_->forget_others(memory_.names);
-  forget_dirty();
-}
-
 void Checker::start_engines() {
-  prober_.emplace(loop_, log_, probe::ProbeLimits{config_->max_probes_in_flight, config_->max_tls_handshakes},
-                  random_seed(),
+  prober_.emplace(loop_, log_, probe_limits(), random_seed(),
                   [this](health::CheckId check, const health::Observation& o) { on_observed(check, o); });
   resolver_.emplace(
       loop_, log_, [this](const std::string& host, const std::vector<IpAddress>& a) { on_resolved(host, a); },
       [this](const std::string& host, std::string_view) { on_resolution_failed(host); });
   find_upstreams();
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
+}
+
+// Where few descriptors may be open, checks must leave some to the store, the lookups and the next reload.
+probe::ProbeLimits Checker::probe_limits() const {
+  const std::uint64_t files = open_files_allowed();
+  const auto room =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(files - std::min(files, kOtherFiles), 1U << 20U));
+  const std::uint32_t probes = std::max(kLeastProbes, room / 2);  // the other half: connections that are being closed
+  if (probes < config_->max_probes_in_flight) {
+    log_.warning("probes_limited",
+                 {{"to", probes}, {"wanted", config_->max_probes_in_flight}, {"reason", "RLIMIT_NOFILE"}});
+  }
+  return {std::min(probes, config_->max_probes_in_flight), config_->max_tls_handshakes};
 }
 
 void Checker::find_upstreams() {
@@ -294,7 +306,7 @@ void Checker::reload() {
   adopted_.clear();
   retired_ = std::move(memory_);
   memory_ = std::move(fresh);
-  prober_->set_limits({config_->max_probes_in_flight, config_->max_tls_handshakes});
+  prober_->set_limits(probe_limits());
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
   set_hosts(Remember::kNo);
   forget_dirty();
@@ -303,14 +315,6 @@ void Checker::reload() {
   copy_->keep(std::move(bundle));
   trim_.set(trim_delay_ = kFirstTrim);
   reload_to_report_ = true;  // when the answerer serves it
-}
-
-// Slots are counted anew with every configuration.
-void Checker::forget_dirty() {
-  dirty_.clear();
-  is_dirty_.assign(memory_.names.size(), false);
-  is_counting_.assign(memory_.names.size(), false);
-  written_queries_.assign(memory_.names.size(), 0);
 }
 
 // A start and a reload hold for a moment several times what stays: the text, its tree, the configuration before. The

@@ -1,18 +1,21 @@
 // hard: the daemon. This process becomes the keeper.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <getopt.h>
 #include <unistd.h>
 
 #include <climits>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "app/keeper.h"
+#include "app/process.h"
 #include "base/log.h"
 
 namespace {
+
+constexpr std::uint64_t kLeastFiles = 32;  // each of the three needs half of that before it does anything
 
 constexpr const char* kUsage =
     "usage: hard [FILE]           run in the foreground on FILE (/etc/har/har.conf)\n"
@@ -31,15 +34,6 @@ std::string absolute(const std::string& path) {
   return getcwd(folder, sizeof folder) == nullptr ? path : fmt::format("{}/{}", folder, path);
 }
 
-// Whoever starts us may have closed these. A socket or a file of ours must not get their numbers: what the log or a
-// library writes there would go into it.
-void occupy_standard_descriptors() {
-  int fd = 0;
-  while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
-  }
-  if (fd > STDERR_FILENO) close(fd);
-}
-
 int usage_error() {
   std::fputs(kUsage, stderr);
   return 2;
@@ -48,7 +42,7 @@ int usage_error() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  occupy_standard_descriptors();
+  har::app::settle_surroundings();
   bool check = false;
   int handover = -1;
   const option options[] = {{"check", no_argument, nullptr, 'c'},
@@ -90,6 +84,12 @@ int main(int argc, char** argv) {
     std::perror(checker.c_str());
     return 1;
   }
+  har::app::end_without_memory();
   har::Log log("keeper");
+  if (const auto files = har::app::open_files_allowed(); files < kLeastFiles) {
+    log.error("cannot_start", {{"reason", fmt::format("RLIMIT_NOFILE allows {} open files", files)},
+                               {"hint", fmt::format("at least {}", kLeastFiles)}});
+    return 1;
+  }
   return har::app::run_keeper({absolute(file), program, folder, handover}, log);
 }

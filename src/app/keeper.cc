@@ -59,7 +59,10 @@ std::vector<Child*> Keeper::children() {
 void Keeper::take_signals() {
   sigset_t wanted;
   sigemptyset(&wanted);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD}) sigaddset(&wanted, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD}) {
+    sigaddset(&wanted, number);
+    signal(number, SIG_DFL);  // what our parent ignored (nohup: SIGHUP) would never come
+  }
   sigprocmask(SIG_BLOCK, &wanted, nullptr);
   signal(SIGPIPE, SIG_IGN);
   signals_ = net::Fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -1,6 +1,8 @@
 // What both children do first, and small helpers that wrap one system call.
 #pragma once
 
+#include <cstdint>
+
 #include "net/fd.h"
 
 namespace har::app {
@@ -9,6 +11,14 @@ namespace har::app {
 // here. Raises the limit of open files as far as it may be raised.
 void prepare_child_process();
 
+// For every process: where no memory is left it says so and ends, with exit code 1; the keeper starts a child again.
+void end_without_memory();
+
+// What a process gets from whoever starts it and must not depend on: closed standard descriptors, whose numbers the
+// next socket or file would get, and with them the log's lines; the umask.
+void settle_surroundings();
+
+std::uint64_t open_files_allowed();  // the limit up to which a process may raise its own
 int dup_cloexec(const net::Fd& fd);
 void wait_ms(int milliseconds);
 

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "config/resolv_conf.h"
 #include "net/sockaddr.h"
@@ -123,13 +125,14 @@ void UpstreamSource::look() {
 void UpstreamSource::watch() {
   inotify_watch_.reset();
   inotify_ = net::Fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-  if (!inotify_) return;  // the poll still looks
+  if (!inotify_) return not_followed(errno);
   const std::set<std::string> folders{folder_of(paths_.resolv_conf), folder_of(real_path(paths_.resolv_conf)),
                                       folder_of(paths_.behind_stub)};
   for (const std::string& folder : folders) {
-    inotify_add_watch(inotify_.get(), folder.c_str(),
-                      IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
-                          IN_MOVE_SELF | IN_MODIFY | IN_ONLYDIR);
+    const int watch = inotify_add_watch(inotify_.get(), folder.c_str(),
+                                        IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+                                            IN_DELETE_SELF | IN_MOVE_SELF | IN_MODIFY | IN_ONLYDIR);
+    if (watch < 0 && (errno == ENOSPC || errno == ENOMEM)) not_followed(errno);  // not: there is no such folder
   }
   inotify_watch_ = std::make_unique<net::Watch>(loop_, inotify_.get(), net::Watch::kRead, [this](net::Watch::Interest) {
     alignas(inotify_event) char events[4096];
@@ -137,6 +140,14 @@ void UpstreamSource::watch() {
     }
     if (signature() != signature_ && !settle_.is_set()) settle_.set(kSettle);
   });
+}
+
+// The poll still looks.
+void UpstreamSource::not_followed(int error) {
+  if (std::exchange(not_followed_logged_, true)) return;
+  log_.warning("resolv_conf_not_followed", {{"file", paths_.resolv_conf},
+                                            {"reason", strerrordesc_np(error)},
+                                            {"instead", fmt::format("looked at every {:.0f} s", to_seconds(kPoll))}});
 }
 
 void UpstreamSource::on_event() {

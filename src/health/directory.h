@@ -101,9 +101,14 @@ class Directory {
   // Replaces the configuration. What stays (name, candidate, check, address) keeps health, RTT and counters. Slots are
   // the names' indices in `config`: after this every slot's content is new and `slots` lists them all.
   void configure(std::shared_ptr<const config::Config> config, Instant now);
-  // At start only, after configure(): what is younger than state_max_age counts; the rest is ignored. The stored
-  // addresses count until the first successful resolution of that candidate.
+  // After configure(), once: what is younger than state_max_age counts; the rest is ignored. The stored addresses count
+  // until the first successful resolution of that candidate. Where it comes late our own observations stand against it,
+  // and the counts of both are added.
   void restore(const std::vector<StoredEndpoint>& stored, Instant now);
+  // After that: what a predecessor answered in its last moment, when its last changes of state were not stored yet. Of
+  // an endpoint whose stored state is contradicted by it the next observation decides at once; until then it is as the
+  // answer says.
+  void doubt_stored(std::uint32_t slot, const table::SlotContent& answered, Instant now);
 
   // The hosts that must be resolved (no literals), each once, with the shortest check_frequency behind it and the
   // addresses that are known of it.

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,35 +23,34 @@ class Desk {
 
   // The control thread's.
 
-  // `change` is called with the batch that waits, under the lock: it must only move values.
+  // `to_waiting` is called with the batch that waits, under the lock: it must only move values.
   template <class F>
-  void put(F&& change) {
-    {
-      const std::lock_guard lock(mutex_);
-      std::forward<F>(change)(waiting_);
-    }
-    bell_.notify_all();
+  void put(F&& to_waiting) {
+    change([&] { std::forward<F>(to_waiting)(waiting_); });
   }
   void ask(Reading reading) {
-    {
-      const std::lock_guard lock(mutex_);
+    change([&] {
       if (readings_.size() < kMaxReadings) readings_.push_back(std::move(reading));
-    }
-    bell_.notify_all();
+    });
   }
-  // What the file said, or nothing when that has not come in time; what comes later is not taken any more.
-  Loaded wait_loaded(Duration patience) {
+  // What the file said; nothing when that has not come in time, or cannot: then set_loaded() will give it to `late`.
+  // That is called under the lock: it must only pass on what it is given.
+  std::optional<Loaded> wait_loaded(Duration patience, std::function<void(Loaded)> late) {
     std::unique_lock lock(mutex_);
-    bell_.wait_for(lock, patience, [this] { return is_loaded_; });
-    is_loaded_ = true;
-    return std::move(loaded_);
+    bell_.wait_for(lock, patience, [this] { return loaded_ || will_be_late_; });
+    is_wait_over_ = true;
+    late_ = std::move(late);
+    return std::exchange(loaded_, std::nullopt);
+  }
+  // What came late is known now. The state that waits was put without that knowledge: it is to be put again.
+  void late_is_taken() {
+    change([&] {
+      waiting_.state.reset();
+      is_untaken_ = false;
+    });
   }
   void stop() {
-    {
-      const std::lock_guard lock(mutex_);
-      is_stopping_ = true;
-    }
-    bell_.notify_all();
+    change([&] { is_stopping_ = true; });
   }
   // False: the store's thread is still at it.
   bool wait_done(Duration patience) {
@@ -64,31 +64,40 @@ class Desk {
 
   // The store's thread's.
 
-  bool wants_loaded() const {
-    const std::lock_guard lock(mutex_);
-    return !is_loaded_;
-  }
+  // Once. What comes late and is not nothing must be taken before anything is written over it.
   void set_loaded(Loaded loaded) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (is_loaded_) return;
-      loaded_ = std::move(loaded);
-      is_loaded_ = true;
-    }
-    bell_.notify_all();
+    change([&] {
+      if (!is_wait_over_) {
+        loaded_ = std::move(loaded);
+      } else if (late_ && !(loaded.names.empty() && loaded.endpoints.empty())) {
+        is_untaken_ = true;
+        if (!is_stopping_) late_(std::move(loaded));  // else whoever asked for it may be gone
+      }
+    });
+  }
+  // The file is a new one: all that was ever put is to be put again.
+  void ask_for_all() {
+    const std::lock_guard lock(mutex_);
+    if (late_ && !is_stopping_) late_({});
+  }
+  // Nobody need wait for it: there is a trouble that does not pass in a moment.
+  void set_loaded_will_be_late() {
+    change([&] { will_be_late_ = true; });
   }
   // Until `until`; until something is to be read; until stop(); and, where `for_writes`, until something waits to be
   // written, and then for `gather` more, so that what comes together is written together. True: stop.
   bool wait(Instant until, bool for_writes, Duration gather) {
     std::unique_lock lock(mutex_);
     const auto is_urgent = [this] { return is_stopping_ || !readings_.empty(); };
-    bell_.wait_for(lock, until - net::now(), [&] { return is_urgent() || (for_writes && !waiting_.is_empty()); });
-    if (for_writes && !waiting_.is_empty()) bell_.wait_for(lock, gather, is_urgent);
+    const auto is_to_write = [&] { return for_writes && !is_untaken_ && !waiting_.is_empty(); };
+    bell_.wait_for(lock, until - net::now(), [&] { return is_urgent() || is_to_write(); });
+    if (is_to_write()) bell_.wait_for(lock, gather, is_urgent);
     return is_stopping_;
   }
+  // Empty as long as something that came late is not taken.
   Batch take() {
     const std::lock_guard lock(mutex_);
-    return std::exchange(waiting_, Batch{});
+    return is_untaken_ ? Batch{} : std::exchange(waiting_, Batch{});
   }
   void put_back(Batch batch) {
     const std::lock_guard lock(mutex_);
@@ -103,14 +112,19 @@ class Desk {
     trouble_ = std::move(trouble);
   }
   void set_done() {
+    change([&] { is_done_ = true; });
+  }
+
+ private:
+  template <class F>
+  void change(F&& what) {
     {
       const std::lock_guard lock(mutex_);
-      is_done_ = true;
+      std::forward<F>(what)();
     }
     bell_.notify_all();
   }
 
- private:
   static constexpr std::size_t kMaxReadings = 64;
 
   mutable std::mutex mutex_;
@@ -118,9 +132,11 @@ class Desk {
   // guarded by mutex_
   Batch waiting_;
   std::vector<Reading> readings_;
-  Loaded loaded_;
+  std::optional<Loaded> loaded_;      // until it is taken
+  std::function<void(Loaded)> late_;  // where it goes once the waiting has ended
   std::string trouble_;
-  bool is_loaded_ = false, is_stopping_ = false, is_done_ = false;
+  bool will_be_late_ = false, is_wait_over_ = false, is_untaken_ = false;
+  bool is_stopping_ = false, is_done_ = false;
 };
 
 }  // namespace har::store

@@ -58,6 +58,16 @@ std::optional<FileIdentity> identity_of(const std::string& path) {
   return FileIdentity{found.st_dev, found.st_ino};
 }
 
+bool FileStamp::operator==(const FileStamp& other) const {
+  return size == other.size && modified.tv_sec == other.modified.tv_sec && modified.tv_nsec == other.modified.tv_nsec;
+}
+
+FileStamp stamp_of(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return {};
+  return {static_cast<std::uint64_t>(found.st_size), found.st_mtim};
+}
+
 std::uint64_t size_of(const std::string& path) {
   struct stat found {};
   return ::stat(path.c_str(), &found) == 0 ? static_cast<std::uint64_t>(found.st_size) : 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <time.h>
 
 #include <cstdint>
 #include <optional>
@@ -20,7 +21,15 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
 };
 std::optional<FileIdentity> identity_of(const std::string& path);  // none: there is no such file
-std::uint64_t size_of(const std::string& path);                    // 0 as well when there is no such file
+
+// Changes with whatever is written to the file. Not for FILE-shm, which is written as memory.
+struct FileStamp {
+  std::uint64_t size = 0;
+  timespec modified{};
+  bool operator==(const FileStamp& other) const;
+};
+FileStamp stamp_of(const std::string& path);     // of no file at all: zeros
+std::uint64_t size_of(const std::string& path);  // 0 as well when there is no such file
 
 // Without symbolic links, where the file exists: its companions stand beside the real one.
 std::string real_path(const std::string& file);

@@ -9,14 +9,23 @@ namespace har::store {
 
 using Kind = Failure::Kind;
 
+namespace {
+
+constexpr std::uint64_t kCheckpointFrom = 1'000U * 4'096U;  // sqlite's habit: 1,000 pages
+
+}  // namespace
+
 Session::Session(std::string file, Connection connection, int migrated_from)
     : file_(std::move(file)),
       log_file_(real_path(file_) + "-wal"),
+      index_file_(real_path(file_) + "-shm"),
       migrated_from_(migrated_from),
       identity_(identity_of(file_)),
       log_identity_(identity_of(log_file_)),
       connection_(std::move(connection)),
-      rows_(connection_.sql()) {}
+      rows_(connection_.sql()) {
+  remember_stamps();
+}
 
 Attempt<std::unique_ptr<Session>> Session::open(const std::string& file, Duration busy_timeout) {
   if (auto made = ensure_file(file); !made) return tl::unexpected(made.error());
@@ -38,8 +47,44 @@ Attempt<History> Session::read_history(const HistoryQuery& query) {
 
 Attempt<void> Session::write(const Batch& batch) {
   auto written = attempt(fmt::format("write {}", file_), [&] { rows_.write(batch); });
-  if (written && !log_identity_) log_identity_ = identity_of(log_file_);
+  remember_own_write();
   return written;
+}
+
+Attempt<bool> Session::thin(WallTime now) {
+  auto is_all = thinning_.step(connection_, now);
+  remember_own_write();
+  return is_all;
+}
+
+void Session::remember_own_write() {
+  // What goes into the file itself waits until the log is long. A stamp that is not taken cannot be another's.
+  if (size_of(log_file_) >= kCheckpointFrom) return remember_stamps();
+  const FileStamp before = file_stamp_;
+  remember_stamps();
+  file_stamp_ = before;
+}
+
+void Session::remember_stamps() {
+  if (!log_identity_) log_identity_ = identity_of(log_file_);
+  if (!index_identity_) index_identity_ = identity_of(index_file_);
+  file_stamp_ = stamp_of(file_);
+  log_stamp_ = stamp_of(log_file_);
+}
+
+bool Session::is_touched() const { return stamp_of(file_) != file_stamp_ || stamp_of(log_file_) != log_stamp_; }
+
+Attempt<void> Session::check_touched(Duration at_most) {
+  if (!connection_.has_head()) {
+    return failed(Kind::kCorrupt, fmt::format("check {}: somebody has written over it", file_));
+  }
+  connection_.forget_cache();
+  auto whole = check(at_most);
+  if (!whole) return whole;
+  const auto emptied = attempt("empty the log", [&] { connection_.sql().exec("PRAGMA wal_checkpoint(TRUNCATE)"); });
+  if (!emptied && emptied.error().kind == Kind::kCorrupt) return tl::unexpected(emptied.error());
+  remember_stamps();
+  return {};
 }
 
 Attempt<StateRows> Session::read_back(WallTime wall) {
@@ -66,11 +111,16 @@ Attempt<void> Session::look(bool& samples_fit) {
   if (log_identity_ && identity_of(log_file_) != log_identity_) {
     return failed(Kind::kMoved, fmt::format("{} is gone", log_file_));
   }
+  // Others would make a new one, and their locks were not ours.
+  if (index_identity_ && identity_of(index_file_) != index_identity_) {
+    return failed(Kind::kMoved, fmt::format("{} is gone", index_file_));
+  }
   std::uint64_t log_size = size_of(log_file_);
   samples_fit = log_size < kLogTooBigForSamples;
   if (log_size < kLogTooBig) return {};
   const auto emptied = attempt("empty the log", [&] { connection_.sql().exec("PRAGMA wal_checkpoint(TRUNCATE)"); });
   log_size = size_of(log_file_);
+  remember_stamps();
   if (emptied && log_size < kLogTooBig) return {};
   return failed(Kind::kFull,
                 fmt::format("write {}: a reader that does not end keeps {} from being emptied", file_, log_file_));

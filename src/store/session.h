@@ -24,12 +24,17 @@ class Session {
   Attempt<void> write(const Batch& batch);
   // What the file says, also when it has been deleted meanwhile: it is still open.
   Attempt<StateRows> read_back(WallTime wall);
-  Attempt<bool> thin(WallTime now) { return thinning_.step(connection_, now); }
+  Attempt<bool> thin(WallTime now);
   // Reads the whole file and looks for damage; a file that takes longer than `at_most` counts as whole.
   Attempt<void> check(Duration at_most);
-  // kMoved: it was deleted or replaced, or its log was. kFull: a reader keeps the log from being emptied, and it grew
-  // beyond all measure. With a log beyond the first bound `samples_fit` becomes false.
+  // kMoved: it was deleted or replaced, or its log was, or the log's index. kFull: a reader keeps the log from being
+  // emptied, and it grew beyond all measure. With a log beyond the first bound `samples_fit` becomes false.
   Attempt<void> look(bool& samples_fit);
+  // Somebody else has written to the file or its log since we last did.
+  bool is_touched() const;
+  // After that: looks for damage on the disk, whatever is in the cache; a log whose beginning is damaged would end
+  // there for the next reader, so what it holds goes into the file.
+  Attempt<void> check_touched(Duration at_most);
   // Before the end of a session whose file was deleted or replaced: our log, left under its name, would be taken for
   // the log of whatever file stands or will stand there.
   void remove_orphaned_log();
@@ -41,10 +46,14 @@ class Session {
  private:
   Session(std::string file, Connection connection, int migrated_from);
 
-  const std::string file_, log_file_;
+  void remember_stamps();
+  void remember_own_write();
+
+  const std::string file_, log_file_, index_file_;
   const int migrated_from_;
   const std::optional<FileIdentity> identity_;
-  std::optional<FileIdentity> log_identity_;  // of FILE-wal, once there is one
+  std::optional<FileIdentity> log_identity_, index_identity_;  // of FILE-wal and FILE-shm, once there are such
+  FileStamp file_stamp_, log_stamp_;                           // after our last word
   Connection connection_;
   Rows rows_;
   Thinning thinning_;

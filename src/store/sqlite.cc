@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <array>
 #include <memory>
 
 #include "net/clock.h"
@@ -84,6 +85,19 @@ Attempt<Connection> Connection::open(const std::string& file, Mode mode, Duratio
     return Connection(std::move(database), std::move(deadline));
   });
 }
+
+// Through sqlite's own descriptor: closing another one would drop the locks that we hold on the file.
+bool Connection::has_head() const {
+  constexpr std::string_view kHead("SQLite format 3\0", 16);
+  std::array<char, kHead.size()> head{};
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(database_.getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (file == nullptr || file->pMethods == nullptr) return false;
+  const int read = file->pMethods->xRead(file, head.data(), static_cast<int>(head.size()), 0);
+  return read == SQLITE_OK && std::string_view(head.data(), head.size()) == kHead;
+}
+
+void Connection::forget_cache() { sqlite3_db_release_memory(database_.getHandle()); }
 
 Attempt<void> Connection::prepare_to_write() {
   return attempt(fmt::format("open {}", database_.getFilename()), [&] {

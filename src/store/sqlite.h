@@ -67,6 +67,10 @@ class Connection {
   // WAL, synchronous=NORMAL: changes the file, so only after its owner is known (schema.h).
   Attempt<void> prepare_to_write();
 
+  // The head of the file itself, whatever the log and the cache say: false when it is not one of a database.
+  bool has_head() const;
+  void forget_cache();  // what is read from now on comes from the disk
+
   SQLite::Database& sql() { return database_; }
   const SQLite::Database& sql() const { return database_; }
 

@@ -28,6 +28,8 @@ constexpr Duration kRetry = seconds(3);               // full, read-only, anothe
 constexpr Duration kIdleLook = seconds(2);            // is the file still there?
 constexpr Duration kThinEvery = seconds(60);
 constexpr Duration kCheckAtMost = seconds(5);
+constexpr Duration kCheckRest = seconds(1);
+constexpr int kCheckShare = 20;  // of the time, at most, goes into checks
 constexpr Duration kLastWords = milliseconds(300);
 // A disk that ruins every new file must not be given one at each write.
 constexpr Duration kSetAsideEvery = seconds(60);
@@ -62,6 +64,10 @@ class Worker {
     if (!is_ready()) return;
     bool samples_fit = true;
     if (const auto there = session_->look(samples_fit); !there) return fail(there.error());
+    is_touched_ = is_touched_ || session_->is_touched();
+    if (is_touched_ && net::now() >= next_check_) {
+      if (const auto whole = check_touched(); !whole) return fail(whole.error());
+    }
     write(samples_fit);
     if (session_ && net::now() >= next_thin_) thin();
   }
@@ -71,29 +77,45 @@ class Worker {
     if (!session) {
       // Whatever can still be read is better than nothing; but not what is damaged or not ours.
       const Kind kind = session.error().kind;
-      Loaded loaded;
-      if (desk_->wants_loaded() && (kind == Kind::kFull || kind == Kind::kOther)) {
-        loaded = load_read_only(file_, net::wall_now()).value_or(Loaded{});
-      }
+      Attempt<Loaded> loaded = tl::unexpected(session.error());
+      if (!is_read_ && (kind == Kind::kFull || kind == Kind::kOther)) loaded = load_read_only(file_, net::wall_now());
       fail(session.error());
-      if (kind != Kind::kBusy && kind != Kind::kCorrupt) desk_->set_loaded(std::move(loaded));
+      if (loaded) give(std::move(*loaded));
+      if (kind != Kind::kBusy && kind != Kind::kCorrupt) desk_->set_loaded_will_be_late();
       return;
     }
     session_ = std::move(*session);
+    is_touched_ = false;
     not_before_ = net::now();
     next_thin_ = net::now() + seconds(1);
     if (session_->migrated_from() != 0 && session_->migrated_from() != kSchemaVersion) {
       log_.info("store_migrated", {{"file", file_}, {"from", session_->migrated_from()}, {"to", kSchemaVersion}});
     }
-    if (desk_->wants_loaded()) {
+    // Never unread: however late it is, what stands there is known before the first word is written over it.
+    if (!is_read_) {
       auto loaded = session_->load(net::wall_now());
       if (!loaded) {
         close();  // the next attempt begins from the beginning
         return fail(loaded.error());
       }
-      desk_->set_loaded(std::move(*loaded));
+      give(std::move(*loaded));
     }
     if (const auto whole = session_->check(kCheckAtMost); !whole) fail(whole.error());
+  }
+
+  // What others have written may be sense or not. Somebody who writes all day must not make us read all day.
+  Attempt<void> check_touched() {
+    const Instant start = net::now();
+    auto whole = session_->check_touched(kCheckAtMost);
+    const Instant now = net::now();
+    next_check_ = now + std::max<Duration>(kCheckRest, kCheckShare * (now - start));
+    if (whole) is_touched_ = false;
+    return whole;
+  }
+
+  void give(Loaded loaded) {
+    is_read_ = true;
+    desk_->set_loaded(std::move(loaded));
   }
 
   void write(bool samples_fit) {
@@ -185,19 +207,20 @@ class Worker {
     const Instant now = net::now();
     if (last_set_aside_ && now - *last_set_aside_ < kSetAsideEvery) {
       set_trouble(failure.message);
-      desk_->set_loaded({});
+      desk_->set_loaded_will_be_late();
       next_open_ = *last_set_aside_ + kSetAsideEvery;
       return;
     }
     const auto name = set_aside(real_path(file_), net::wall_now());
     if (!name) {
       set_trouble(failure.message + "; " + name.error().message);
-      desk_->set_loaded({});
+      desk_->set_loaded_will_be_late();
       next_open_ = now + kRetry;
       return;
     }
     last_set_aside_ = now;
     log_.error("store_set_aside", {{"file", file_}, {"moved_to", *name}, {"reason", failure.message}});
+    desk_->ask_for_all();
     open();  // ends: a second failure of this kind is not answered like this for a while
   }
 
@@ -231,15 +254,18 @@ class Worker {
   const std::string file_;
   const Log log_;
   std::unique_ptr<Session> session_;
-  Instant not_before_{}, next_open_{}, next_thin_{};
+  Instant not_before_{}, next_open_{}, next_thin_{}, next_check_{};
+  bool is_touched_ = false;  // by others, and not checked since
   std::optional<Instant> busy_since_, last_set_aside_;
   std::string trouble_;
+  bool is_read_ = false;  // what the file held at the start has been given
 };
 
 }  // namespace
 
 struct Store::Impl {
-  Impl(std::string file, const Log& to, Duration patience) : log(to), desk(std::make_shared<Desk>()) {
+  Impl(std::string file, const Log& to, Duration patience, std::function<void(Loaded)> late)
+      : log(to), desk(std::make_shared<Desk>()) {
     // Signals are the control thread's business; SIGXFSZ (ulimit -f) must be an error of write(2) and no more.
     sigset_t all, before;
     sigfillset(&all);
@@ -249,7 +275,7 @@ struct Store::Impl {
       worker.run();
     });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    loaded = desk->wait_loaded(patience);
+    loaded = desk->wait_loaded(patience, std::move(late)).value_or(Loaded{});
   }
 
   ~Impl() {
@@ -269,14 +295,16 @@ struct Store::Impl {
   Loaded loaded;
 };
 
-Store::Store(std::string file, const Log& log, Duration patience)
-    : impl_(std::make_unique<Impl>(std::move(file), log, patience)) {}
+Store::Store(std::string file, const Log& log, Duration patience, std::function<void(Loaded)> late)
+    : impl_(std::make_unique<Impl>(std::move(file), log, patience, std::move(late))) {}
 
 Store::~Store() = default;
 
 const Loaded& Store::loaded() const { return impl_->loaded; }
 
 void Store::forget_loaded() { impl_->loaded = {}; }
+
+void Store::late_is_taken() { impl_->desk->late_is_taken(); }
 
 void Store::put_events(std::vector<EventRow> events) {
   impl_->desk->put([&](Batch& batch) { batch.add_events(std::move(events)); });

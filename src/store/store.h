@@ -62,11 +62,17 @@ class Store {
   // locked or slow disk must not delay the start: then `loaded` is empty and the store goes on trying on its own
   // thread). Never fails: troubles are logged once a change and shown by trouble(). A corrupt file is set aside as
   // FILE.corrupt-<time>. `log` is copied.
-  Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300));
+  // `late`: is given what is read after the waiting has ended, if that is anything; on the store's thread (post it to
+  // yourself). Nothing is written until late_is_taken(): then put the state of all names again, for what was put until
+  // then was put in ignorance and is dropped. Without it what comes late is lost. It is given nothing when a new file
+  // has taken the place of a damaged one: do the same.
+  Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300),
+        std::function<void(Loaded)> late = {});
   ~Store();  // writes what waits, for at most 300 ms
 
   const Loaded& loaded() const;  // what the file said at start, ages counted from the wall clock
   void forget_loaded();          // it is not asked for any more
+  void late_is_taken();
 
   // All return at once; batched into one transaction, state changes on disk within 1 s. `now` and `wall` are one
   // moment: rows' Instants are turned into wall time with it. Bounded memory: when the disk does not keep up, samples

@@ -5,9 +5,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <random>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -155,6 +157,29 @@ inline bool comes_to_disk(Store& store, const std::string& file, std::uint64_t s
   put_one(store, successes);
   return eventually(
       [&] { return ask(file, "SELECT successes FROM candidates") == static_cast<std::int64_t>(successes); }, within);
+}
+
+// A shell is another process: closing the file there does not drop the locks that we hold on it here.
+inline void shell(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+
+inline std::string noise(std::size_t size, unsigned seed) {
+  std::mt19937 random(seed);
+  std::string out(size, '\0');
+  for (char& c : out) c = static_cast<char>(random());
+  return out;
+}
+
+// A file as a daemon would leave it, of some fifty pages, without companions.
+inline void make_file(const std::string& file) {
+  const Lines lines;
+  Store store(file, lines.log(), kPatience);
+  for (int i = 0; i < 300; ++i) {
+    store.put_events({event("a.example", "reason " + std::to_string(i))});
+    store.put_samples({sample("a.example", net::wall_now()), sample("a.example", net::wall_now())});
+  }
+  std::vector<EndpointRow> rows;
+  for (int i = 0; i < 200; ++i) rows.push_back(endpoint("a.example", "b", "192.0.2." + std::to_string(i)));
+  store.put_state({{"a.example", 1}}, rows, net::now(), net::wall_now());
 }
 
 }  // namespace har::store

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <random>
 
 #include "store/disk.h"
@@ -19,22 +18,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// A shell is another process: closing the file there does not drop the locks that we hold on it here.
-void shell(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
-
-// A file as a daemon would leave it, of some fifty pages, without companions.
-void make_file(const std::string& file) {
-  const Lines lines;
-  Store store(file, lines.log(), kPatience);
-  for (int i = 0; i < 300; ++i) {
-    store.put_events({event("a.example", "reason " + std::to_string(i))});
-    store.put_samples({sample("a.example", net::wall_now()), sample("a.example", net::wall_now())});
-  }
-  std::vector<EndpointRow> rows;
-  for (int i = 0; i < 200; ++i) rows.push_back(endpoint("a.example", "b", "192.0.2." + std::to_string(i)));
-  store.put_state({{"a.example", 1}}, rows, net::now(), net::wall_now());
-}
 
 // Opened on whatever stands at `file`, the store works: at once or after setting it aside.
 void expect_works(const std::string& file, const Lines& lines) {
@@ -50,13 +33,6 @@ void overwrite(const std::string& file, std::streamoff at, const std::string& wi
   std::fstream out(file, std::ios::in | std::ios::out | std::ios::binary);
   out.seekp(at);
   out.write(with.data(), static_cast<std::streamsize>(with.size()));
-}
-
-std::string noise(std::size_t size, unsigned seed) {
-  std::mt19937 random(seed);
-  std::string out(size, '\0');
-  for (char& c : out) c = static_cast<char>(random());
-  return out;
 }
 
 TEST(StoreTrouble, GarbageIsSetAsideWithItsCompanions) {

@@ -86,6 +86,23 @@ def test_a_new_checker_that_knows_nothing_does_not_answer_a_farther_tier_before_
     daemon.wait_for_answer("a.test", [far.address], 4)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["refusing", "silent"])
+def test_a_new_checker_does_not_bring_back_what_its_predecessor_has_just_found_dead(lab, number):
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(f"""name a.test {{ selection_method = failover check_frequency = 0.5 check_timeout = 0.5
+          candidate one {{ check_address = "{first.url}" }}
+          candidate two {{ check_address = "{second.url}" }}
+        }}""")
+    daemon.wait_for_answer("a.test", [first.address], 3)
+    time.sleep(1.1)  # that it is up is on disk
+    first.signal(number)
+    daemon.wait_for_answer("a.test", [second.address], 4)
+    os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        assert daemon.addresses("a.test") == [second.address], daemon.log()
+
+
 def test_a_checker_killed_again_and_again_does_not_end_the_daemon(world):
     daemon = world.daemon
     for _ in range(6):

@@ -1,4 +1,5 @@
 """What is kept over a restart, and disks that fail."""
+import contextlib
 import os
 import signal
 import sqlite3
@@ -17,6 +18,15 @@ from lab.own_network import in_own_network, run
 def names(*webs):
     candidates = "".join(f'candidate c{i} {{ check_address = "{web.url}" }}\n' for i, web in enumerate(webs))
     return f'nameservers = {{ "127.0.0.1#1" }}\nname a.test {{ selection_method = failover\n{candidates} }}'
+
+
+def row_of(data_file, web):
+    """(state, admin) as another program reads it."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{data_file}?mode=ro", uri=True, timeout=1)) as reader:
+            return reader.execute("select state, admin from candidates where address = ?", (web.address,)).fetchone()
+    except sqlite3.Error:
+        return None
 
 
 def time_to_first_answer(daemon, name):
@@ -82,6 +92,49 @@ def test_garbage_in_the_data_file_is_set_aside(lab):
     wait_until(lambda: "event=store_set_aside" in daemon.log(), 3, what="the log line")
     assert list(daemon.folder.glob("har.db.corrupt-*"))
     wait_until(lambda: daemon.data_file.read_bytes()[:15] == b"SQLite format 3", 3, what="a new file")
+
+
+def test_garbage_over_the_whole_database_while_it_runs_costs_no_answer_and_it_is_rebuilt(lab):
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(names(first, second))
+    daemon.wait_for_answer("a.test", [first.address], 5)
+    wait_until(lambda: row_of(daemon.data_file, first) == ("up", "auto"), 3, what="the state on disk")
+    with dnsclient.Load(daemon.server, dnsclient.query("a.test").to_wire(), interval=0.002) as load:
+        for which in ("", "-wal"):
+            with open(f"{daemon.data_file}{which}", "r+b") as file:
+                file.write(os.urandom(os.path.getsize(file.name)))
+        daemon.wait_for_log("event=store_set_aside", timeout=5)
+        first.kill()
+        daemon.wait_for_answer("a.test", [second.address], 4)
+        wait_until(lambda: row_of(daemon.data_file, first) == ("down", "auto"), 3, what="the state in a new file")
+    assert not load.lost() and max(took for _, took, _ in load.replies) < 0.5
+    assert list(daemon.folder.glob("har.db.corrupt-*"))
+    assert "event=process_ended" not in daemon.log()
+
+
+def test_what_was_locked_at_the_start_is_taken_over_when_it_is_free(lab):
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(names(first, second))
+    daemon.wait_for_answer("a.test", [first.address], 5)
+    wait_until(lambda: row_of(daemon.data_file, first) == ("up", "auto"), 3, what="the state on disk")
+    daemon.stop()
+    database = sqlite3.connect(daemon.data_file, isolation_level=None, timeout=5)
+    database.execute("update candidates set admin = 'drained', successes = 1000 where address = ?", (first.address,))
+    database.execute("pragma locking_mode = exclusive")
+    database.execute("begin exclusive")
+    database.execute("update names set queries = 1000")
+    daemon.start()
+    assert daemon.addresses("a.test") == [first.address], "nothing is known yet"
+    database.execute("commit")
+    database.close()
+    daemon.wait_for_answer("a.test", [second.address], 3)
+    daemon.wait_for_log("event=stored_state_late")
+    second.kill()  # a change of state is written within a second
+    wait_until(lambda: row_of(daemon.data_file, second) == ("down", "auto"), 5, what="the new state on disk")
+    assert row_of(daemon.data_file, first) == ("up", "drained")
+    with contextlib.closing(sqlite3.connect(f"file:{daemon.data_file}?mode=ro", uri=True)) as reader:
+        assert reader.execute("select queries from names").fetchone()[0] >= 1000
+        assert reader.execute("select max(successes) from candidates").fetchone()[0] >= 1000
 
 
 @in_own_network

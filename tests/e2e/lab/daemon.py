@@ -62,11 +62,13 @@ class Daemon:
 
     # ---- life
 
-    def start(self, wait=True):
+    def start(self, wait=True, **how):
+        """`how`: for Popen, beside or instead of what stands here."""
         log = open(self.log_path, "ab")
         self.log_start = os.path.getsize(self.log_path)
         self.started_at = time.monotonic()
-        self.process = subprocess.Popen([HARD, self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        how = {"args": [HARD, self.config], "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log} | how
+        self.process = subprocess.Popen(**how)
         log.close()
         if wait:
             self.wait_for_log("event=ready", timeout=6)

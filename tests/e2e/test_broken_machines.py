@@ -1,0 +1,195 @@
+"""Machines that are short of something, odd or stopped: it goes on, or says clearly why it does not."""
+import os
+import re
+import resource
+import signal
+import socket
+import time
+
+import dns.exception
+import pytest
+
+from lab import dnsclient
+from lab.daemon import HARD, SANITIZED
+from lab.net import wait_until
+from lab.own_network import bind_over, in_own_network
+from lab.surroundings import (ignoring_signals, limited, without_netlink_and_inotify, without_standard_descriptors)
+
+
+def names(*webs, frequency=0.5):
+    candidates = "".join(f'candidate c{i} {{ check_address = "{web.url}" }}\n' for i, web in enumerate(webs))
+    return f"name a.test {{ selection_method = failover check_frequency = {frequency}\n{candidates} }}\n"
+
+
+def processes(daemon):
+    return {"hard": daemon.process.pid, **daemon.children()}
+
+
+def cpu_seconds(daemon):
+    ticks = 0
+    for pid in processes(daemon).values():
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_first_answer(daemon, address):
+    """Without its log, which may be nowhere."""
+    def answers():
+        try:
+            return daemon.addresses("a.test", timeout=0.2) == [address]
+        except OSError:
+            return False
+        except dns.exception.Timeout:
+            return False
+
+    wait_until(answers, 6, what="the first answer")
+
+
+# ---- odd surroundings
+
+def test_it_does_not_matter_how_it_is_started(lab):
+    web = lab.web()
+    gone = lab.folder / "gone"
+    gone.mkdir()
+    odd = {
+        "no standard descriptors": {"preexec_fn": without_standard_descriptors},
+        "signals ignored": {"preexec_fn": ignoring_signals},
+        "an empty environment": {"env": {}},
+        "a language that is not there": {"env": {"LC_ALL": "tr_TR.UTF-8", "LANG": "xx_YY", "TZ": ":/../garbage\x01"}},
+        "a closed umask": {"preexec_fn": lambda: os.umask(0o777)},
+        "an open umask": {"preexec_fn": lambda: os.umask(0)},
+        "a folder that is gone": {"cwd": gone, "preexec_fn": gone.rmdir},
+    }
+    daemons = {}
+    for what, how in odd.items():
+        daemons[what] = lab.daemon('nameservers = { "127.0.0.1#1" }\n' + names(web), start=False)
+        daemons[what].start(wait=False, **how)
+    relative = daemons["a relative path"] = lab.daemon('nameservers = { "127.0.0.1#1" }\n' + names(web), start=False)
+    relative.start(wait=False, args=[HARD, "har.conf"], cwd=relative.folder)
+    for what, daemon in daemons.items():
+        wait_for_first_answer(daemon, web.address)
+        os.kill(daemon.children()["hard-checker"], signal.SIGKILL)  # and started again
+    for what, daemon in daemons.items():
+        wait_until(lambda: len(daemon.children()) == 2, 3, what=f"{what}: two children")
+        assert daemon.addresses("a.test") == [web.address], what
+        for name, pid in processes(daemon).items():
+            for fd in range(3):
+                path = os.readlink(f"/proc/{pid}/fd/{fd}")
+                assert path in ("/dev/null", str(daemon.log_path)), (what, name, fd, path)
+        for file in daemon.folder.glob("har.db*"):
+            assert file.stat().st_mode & 0o777 == 0o640, (what, file)
+        assert daemon.stop() < 1.5, what
+
+
+def test_a_reload_works_below_nohup(lab):
+    web = lab.web()
+    daemon = lab.daemon(names(web), start=False)
+    daemon.start(preexec_fn=ignoring_signals)
+    daemon.reload(names(web) + names(web).replace("a.test", "b.test"))
+    assert daemon.addresses("b.test") == [web.address]
+
+
+# ---- descriptors
+
+def test_too_few_descriptors_are_a_clear_end(lab):
+    daemon = lab.daemon(names(lab.web()), start=False)
+    daemon.start(wait=False, preexec_fn=limited(resource.RLIMIT_NOFILE, 24))
+    assert daemon.process.wait(timeout=5) == 1
+    assert "RLIMIT_NOFILE allows 24 open files" in daemon.log() and "at least 32" in daemon.log()
+
+
+def test_with_few_descriptors_it_answers_checks_and_forwards(lab):
+    first, second, *others = lab.webs(*({} for _ in range(4)))
+    upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    many = "".join(f'name n{n}-{i}.test {{ candidate c {{ check_address = "{web.url}{i}" }} }}\n'
+                   for n, web in enumerate(others) for i in range(40))
+    daemon = lab.daemon(f"nameservers = {{ {upstream.spec} }}\n" + names(first, second) + many, start=False)
+    daemon.start(preexec_fn=limited(resource.RLIMIT_NOFILE, 64))
+    daemon.wait_for_log("event=tcp_connections_limited")
+    assert "event=probes_limited" in daemon.log()
+    connections = []
+    try:
+        for _ in range(200):
+            connections.append(socket.create_connection(daemon.server, timeout=1))
+        before = cpu_seconds(daemon)
+        first.kill()
+        daemon.wait_for_answer("a.test", [second.address], 5)
+        for _ in range(50):
+            assert daemon.addresses("a.test") == [second.address]
+            assert daemon.addresses("x.test") == ["192.0.2.1"]
+            assert daemon.addresses("a.test", tcp=True) == [second.address]
+        assert cpu_seconds(daemon) - before < (6 if SANITIZED else 2), "no busy loop"
+    finally:
+        for connection in connections:
+            connection.close()
+    daemon.reload()
+    assert daemon.addresses("a.test") == [second.address]
+
+
+# ---- memory
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's shadow memory has no limit")
+def test_a_reload_that_needs_more_memory_than_there_is_leaves_the_old_table_serving(lab):
+    web = lab.web()
+    daemon = lab.daemon(names(web))
+    checker = daemon.children()["hard-checker"]
+    data = int(re.search(r"VmData:\s+(\d+)", open(f"/proc/{checker}/status").read()).group(1)) * 1024
+    resource.prlimit(checker, resource.RLIMIT_DATA, (data + (1 << 20), data + (1 << 20)))
+    many = "".join(names(web).replace("a.test", f"n{i}.test") for i in range(20_000))
+    with dnsclient.Load(daemon.server, dnsclient.query("a.test").to_wire(), interval=0.002) as load:
+        daemon.write_config(names(web) + many)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for_log("event=out_of_memory process=hard-checker", timeout=10)
+        daemon.wait_for_log("event=running names=1 .*resumed=yes", timeout=5)
+    assert not load.lost()
+    assert daemon.addresses("a.test") == [web.address]
+
+
+# ---- stopped
+
+def test_all_processes_stopped_for_seconds_make_nothing_fall_and_ask_anew_at_once(lab):
+    webs = lab.webs(*({} for _ in range(3)))
+    upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    slow, quick = names(*webs, frequency=20), names(webs[0]).replace("a.test", "b.test")
+    daemon = lab.daemon(f"nameservers = {{ {upstream.spec} }}\n" + slow + quick)
+    daemon.wait_for_answer("a.test", [webs[0].address], 3)
+    before = len(daemon.log())
+    pids = processes(daemon)
+    for pid in pids.values():
+        os.kill(pid, signal.SIGSTOP)
+    with dnsclient.udp_socket(daemon.server) as waiting:
+        waiting.send(dnsclient.query("a.test").to_wire())
+        time.sleep(5.5)
+        asked = [web.requests()[0] for web in webs]
+        for pid in pids.values():
+            os.kill(pid, signal.SIGCONT)
+        assert waiting.recv(4096)
+    wait_until(lambda: all(web.requests()[0] > n for web, n in zip(webs, asked)), 0.6, what="a fresh round")
+    assert daemon.addresses("a.test") == daemon.addresses("b.test") == [webs[0].address]
+    assert daemon.addresses("x.test") == ["192.0.2.1"]
+    assert processes(daemon) == pids
+    assert "event=endpoint_down" not in daemon.log()[before:] and "network_lost" not in daemon.log()[before:]
+    daemon.wait_for_log("event=network_changed what=(stopped|resumed)", since=before)
+
+
+# ---- what the kernel may refuse
+
+@in_own_network
+def test_without_netlink_and_inotify_it_goes_on_with_one_line_each(lab):
+    etc = lab.folder / "etc"
+    etc.mkdir()
+    bind_over("/etc", etc)
+    lab.script({("x.test", "A"): ["192.0.2.1"]}, address="127.5.0.1", port=53)
+    (etc / "resolv.conf").write_text("nameserver 127.5.0.1\n")
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(names(first, second), start=False)
+    daemon.start(preexec_fn=without_netlink_and_inotify)
+    assert daemon.addresses("x.test") == ["192.0.2.1"]
+    first.kill()
+    daemon.wait_for_answer("a.test", [second.address], 4)
+    os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+    daemon.wait_for_log("resumed=yes")
+    for line in ("event=network_not_followed", "event=resolv_conf_not_followed"):
+        assert daemon.log().count(line) == 2, daemon.log()  # of each checker
+    assert "network_lost" not in daemon.log()
