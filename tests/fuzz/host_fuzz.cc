@@ -222,6 +222,14 @@ class Wire {
   std::array<std::size_t, kNames> places_{};
 };
 
+void keep_smallest(List& addresses) {
+  if (addresses.size() <= HostRecord::kMostAddresses) return;
+  List sorted = addresses;
+  std::sort(sorted.begin(), sorted.end());
+  const IpAddress largest = sorted[HostRecord::kMostAddresses - 1];
+  std::erase_if(addresses, [&](const IpAddress& ip) { return largest < ip; });
+}
+
 // What dns/addresses.h promises, from the description alone.
 dns::Addresses expected(const Described& reply, std::uint16_t type) {
   const dns::Addresses failed;
@@ -240,8 +248,9 @@ dns::Addresses expected(const Described& reply, std::uint16_t type) {
       out.ttl = std::min(out.ttl, clean(record.ttl));
       const IpAddress ip = address(type, record.value);
       const bool is_new = std::find(out.addresses.begin(), out.addresses.end(), ip) == out.addresses.end();
-      if (is_new && out.addresses.size() < HostRecord::kMostAddresses) out.addresses.push_back(ip);
+      if (is_new) out.addresses.push_back(ip);
     }
+    keep_smallest(out.addresses);
     if (out.status == Status::kFound) return rcode == dns::kNoError ? out : failed;
     if (alias == nullptr) {
       if (rcode == dns::kNoError && reply.has_ns && !reply.soa_ttl) return failed;
