@@ -15,11 +15,13 @@ import dns.rrset
 import pytest
 
 from lab import dnsclient
-from lab.net import loopback
+from lab.daemon import SANITIZED
+from lab.net import loopback, median
 from test_forwarding import RECORDS, random_query
 
 PACKETS = int(os.environ.get("HAR_HOSTILE_PACKETS", 100_000))
 FORGED = PACKETS // 2  # replies of an upstream
+GROWTH_KIB = 1024  # after a warm-up, whatever comes
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,35 @@ def mutated(wire, dice):
     return bytes(out)
 
 
+def is_malformed(wire):
+    """Why these octets are no whole DNS message, if they are not."""
+    def after_name(at):
+        while wire[at]:
+            if wire[at] & 0xC0 == 0xC0:
+                return at + 2
+            if wire[at] & 0xC0:
+                raise ValueError("a label type")
+            at += 1 + wire[at]
+        return at + 1
+
+    try:
+        questions, *records = struct.unpack("!4H", wire[4:12])
+        at = 12
+        for _ in range(questions):
+            at = after_name(at) + 4
+        for _ in range(sum(records)):
+            at = after_name(at) + 10
+            at += struct.unpack("!H", wire[at - 2:at])[0]
+    except (IndexError, ValueError, struct.error) as error:
+        return repr(error)
+    return None if at == len(wire) and wire[2] & 0x80 else f"{len(wire)} octets, {at} of them a message"
+
+
+def is_our_own(wire):
+    """Authoritative, or one of the errors that we give."""
+    return bool(wire[2] & 0x04) or wire[3] & 15 in (dns.rcode.FORMERR, dns.rcode.SERVFAIL)
+
+
 def test_a_hundred_thousand_hostile_packets_do_no_harm(world):
     dice = random.Random(815)
     seeds = [random_query(dice) for _ in range(300)]
@@ -66,6 +97,7 @@ def test_a_hundred_thousand_hostile_packets_do_no_harm(world):
     for s in sockets:
         s.setblocking(False)
     resident = None
+    took, own = [], 0
     for n in range(PACKETS):
         if n == PACKETS // 5:
             time.sleep(0.3)
@@ -73,7 +105,9 @@ def test_a_hundred_thousand_hostile_packets_do_no_harm(world):
         if n % 200 == 199:  # wait for an answer, so that what came before was read and not lost to a full buffer
             for _ in range(3):
                 try:
+                    start = time.monotonic()
                     assert world.daemon.addresses("own.test", timeout=1) == [world.web.address]
+                    took.append(time.monotonic() - start)
                     break
                 except dns.exception.Timeout:
                     continue
@@ -87,15 +121,20 @@ def test_a_hundred_thousand_hostile_packets_do_no_harm(world):
         if n % 64 == 63:
             for s in select.select(sockets, [], [], 0)[0]:
                 try:
-                    while s.recv(65535):
-                        pass
+                    while reply := s.recv(65535):
+                        if is_our_own(reply):
+                            own += 1
+                            assert not is_malformed(reply), (is_malformed(reply), reply.hex())
                 except OSError:
                     pass
     for s in sockets:
         s.close()
+    assert own > PACKETS / 20, "most are for the upstream, not all"
+    assert median(took) < 0.010, "a good client is answered meanwhile"
     assert world.daemon.addresses("own.test") == [world.web.address]
     assert world.daemon.children() == pids, "nobody died"
-    assert world.daemon.resident_kib() - resident < 8 * 1024
+    if not SANITIZED:
+        assert world.daemon.resident_kib() - resident < GROWTH_KIB
 
 
 def test_hostile_streams_do_no_harm(world):
@@ -289,9 +328,10 @@ def test_forged_replies_are_never_taken_for_the_right_one(lab):
             reply = s.recv(4096)
             assert reply[:2] == struct.pack("!H", n & 0xFFFF) and reply[3] & 15 == 0
             assert reply[-4:] == bytes([192, 0, 2, 1])
-            if n == FORGED // 100:
+            if n == FORGED // 80:
                 resident = daemon.resident_kib()
     assert forger.sent > FORGED // 2
     assert daemon.addresses("own.test") == [web.address]
     assert daemon.children() == pids
-    assert daemon.resident_kib() - resident < 4 * 1024
+    if not SANITIZED:
+        assert daemon.resident_kib() - resident < GROWTH_KIB
