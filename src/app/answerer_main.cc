@@ -126,7 +126,7 @@ bool Answerer::serve(net::Message& message) {
   }
   const table::Counters counters(counters_memory->bytes(), worker_count, names);
   const auto serving = std::make_shared<const Serving>(
-      Serving{generation, std::move(*table_memory), std::move(*counters_memory), std::move(*reader), counters});
+      Serving{generation, std::move(*table_memory), std::move(*counters_memory), *reader, counters});
   log_.set_level(static_cast<LogLevel>(log_level));
   if (workers_.empty()) {
     if (const auto became = drop_answerer_rights(user, worker_count, rights_); !became) {

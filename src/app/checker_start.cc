@@ -173,7 +173,7 @@ bool Checker::resume_memory(const net::Message& hello) {
   if (const auto table = table::Reader::open(table_memory->bytes())) upstreams_ = table->upstreams();
   memory_.table_memory = std::move(*table_memory);
   memory_.counters_memory = std::move(*counters_memory);
-  memory_.writer.emplace(std::move(*writer));
+  memory_.writer.emplace(*writer);
   memory_.names = host_names(*config_);
   memory_.counters.emplace(memory_.counters_memory.bytes(), workers_, static_cast<std::uint32_t>(memory_.names.size()));
   return true;

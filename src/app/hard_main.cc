@@ -3,11 +3,12 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "app/keeper.h"
 #include "app/process.h"
@@ -63,7 +64,10 @@ int main(int argc, char** argv) {
       case 't':
         return 0;
       case 'o':
-        handover = std::atoi(optarg);
+        if (const std::string_view number(optarg);
+            std::from_chars(number.data(), number.data() + number.size(), handover).ptr !=
+            number.data() + number.size())
+          return usage_error();
         break;
       case 'h':
         std::fputs(kUsage, stdout);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
@@ -63,7 +64,8 @@ std::optional<PortOwner> find_port_owner(const IpPort& address) {
   // The lowest pid is the parent of the others that share the socket: the one to end.
   std::optional<PortOwner> owner;
   while (const dirent* process = readdir(processes.get())) {
-    const int pid = std::atoi(process->d_name);
+    int pid = 0;
+    std::from_chars(process->d_name, process->d_name + std::strlen(process->d_name), pid);
     if (pid <= 0 || pid == getpid() || (owner && owner->pid < pid)) continue;
     const Dir fds(opendir(fmt::format("/proc/{}/fd", pid).c_str()));
     if (!fds) continue;

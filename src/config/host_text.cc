@@ -178,7 +178,7 @@ Result<CheckAddress> parse_check_address(std::string_view text) {
         "{} carries a user or password; write it as check_headers = {{ \"Authorization: ...\" }}", quoted(text)));
   }
   // The host ends at the bracket, or at the only colon.
-  std::size_t host_end = authority.size();
+  std::size_t host_end = 0;
   if (!authority.empty() && authority.front() == '[') {
     const auto bracket = authority.find(']');
     if (bracket == std::string_view::npos) {
