@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -18,7 +19,7 @@ void AcceptedCopy::keep(Bundle bundle) {
 
 void AcceptedCopy::look() {
   if (!next_ || busy_->exchange(true)) return;
-  std::thread([bundle = std::move(*next_), data_file = data_file_, log = log_, busy = busy_] {
+  const auto keep = [bundle = std::move(*next_), data_file = data_file_, log = log_, busy = busy_] {
     sigset_t all;  // SIGXFSZ (ulimit -f) must be an error of write(2) and no more
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, nullptr);
@@ -27,8 +28,14 @@ void AcceptedCopy::look() {
                   {{"file", accepted_copy_path(data_file)}, {"reason", kept.error().message}});
     }
     busy->store(false);
-  }).detach();
+  };
   next_.reset();
+  try {
+    std::thread(keep).detach();
+  } catch (const std::system_error& error) {  // the checks are worth more than the copy
+    log_.warning("accepted_copy_not_kept", {{"file", accepted_copy_path(data_file_)}, {"reason", error.what()}});
+    busy_->store(false);
+  }
 }
 
 bool AcceptedCopy::settle(Duration patience) {

@@ -9,10 +9,31 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <new>
 #include <string_view>
+#include <system_error>
 
 namespace har::app {
+
+namespace {
+
+// Without any memory of our own.
+[[noreturn]] void end_for_want_of(std::string_view what) {
+  std::array<char, 128> line{};
+  std::size_t size = 0;
+  for (const std::string_view part :
+       {std::string_view("level=error event=out_of_"), what, std::string_view(" process="),
+        std::string_view(program_invocation_short_name), std::string_view(" hint=\"see its limits\"\n")}) {
+    size += part.copy(line.data() + size, line.size() - size);
+  }
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, line.data(), size);
+  _exit(1);
+}
+
+}  // namespace
 
 void prepare_child_process() {
   end_without_memory();
@@ -25,17 +46,19 @@ void prepare_child_process() {
 }
 
 void end_without_memory() {
-  std::set_new_handler([] {
-    // Without any memory of our own.
-    const std::string_view name = program_invocation_short_name;
-    std::array<char, 128> line{};
-    std::size_t size = 0;
-    for (const std::string_view part : {std::string_view("level=error event=out_of_memory process="), name,
-                                        std::string_view(" hint=\"see its limits\"\n")}) {
-      size += part.copy(line.data() + size, line.size() - size);
+  std::set_new_handler([] { end_for_want_of("memory"); });
+  // Where a thread cannot be started (memory for its stack, RLIMIT_NPROC, a cgroup's pids): nothing of ours throws
+  // else.
+  std::set_terminate([] {
+    try {
+      if (const auto error = std::current_exception()) std::rethrow_exception(error);
+    } catch (const std::system_error& error) {
+      end_for_want_of("threads");
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "level=error event=exception process=%s reason=\"%s\"\n", program_invocation_short_name,
+                   error.what());
     }
-    [[maybe_unused]] const auto written = write(STDERR_FILENO, line.data(), size);
-    _exit(1);
+    std::abort();
   });
 }
 

@@ -11,7 +11,8 @@ namespace har::app {
 // here. Raises the limit of open files as far as it may be raised.
 void prepare_child_process();
 
-// For every process: where no memory is left it says so and ends, with exit code 1; the keeper starts a child again.
+// For every process: where no memory is left, or no thread can be started, it says so and ends, with exit code 1; the
+// keeper starts a child again.
 void end_without_memory();
 
 // What a process gets from whoever starts it and must not depend on: closed standard descriptors, whose numbers the

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "dns/addresses.h"
 #include "dns/query.h"
@@ -14,6 +15,12 @@ namespace har::forward {
 
 using upstream::Place;
 using upstream::PlaceSet;
+
+namespace {
+
+constexpr Duration kLate = std::chrono::milliseconds(200);  // of our own loop: no load of ours makes it
+
+}  // namespace
 
 Forwarder::Forwarder(net::Loop& loop, Options options, Done done)
     : impl_(std::make_unique<Impl>(loop, options, std::move(done), *this)) {}
@@ -204,8 +211,15 @@ void Forwarder::Impl::arm() {
 }
 
 void Forwarder::Impl::on_timer() {
-  armed_for = kNever;
   const Instant now = net::now();
+  if (now - armed_for >= kLate && !std::exchange(is_late, true)) {
+    // We were stopped, or the machine slept: epoll_wait() ended with that and told of nothing. What has come meanwhile
+    // counts before the time that has passed.
+    armed_for = now;
+    return timer.set(Duration::zero());
+  }
+  is_late = false;
+  armed_for = kNever;
   for (std::uint32_t next = pending.next_to_wake(); next != kNone && pending.at(next).wake <= now;
        next = pending.next_to_wake()) {
     if (pending.at(next).state == Record::State::kActive) {

@@ -72,6 +72,7 @@ struct Forwarder::Impl {
   TcpConnections tcp;
   Transfers transfers;
   net::Timer timer;
+  bool is_late = false;  // the timer was, and is looked at once more
   net::Later turn_end;
 };
 

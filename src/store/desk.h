@@ -46,7 +46,7 @@ class Desk {
   void late_is_taken() {
     change([&] {
       waiting_.state.reset();
-      is_untaken_ = false;
+      if (untaken_ > 0) --untaken_;
     });
   }
   void stop() {
@@ -70,7 +70,7 @@ class Desk {
       if (!is_wait_over_) {
         loaded_ = std::move(loaded);
       } else if (late_ && !(loaded.names.empty() && loaded.endpoints.empty())) {
-        is_untaken_ = true;
+        ++untaken_;
         if (!is_stopping_) late_(std::move(loaded));  // else whoever asked for it may be gone
       }
     });
@@ -78,7 +78,9 @@ class Desk {
   // The file is a new one: all that was ever put is to be put again.
   void ask_for_all() {
     const std::lock_guard lock(mutex_);
-    if (late_ && !is_stopping_) late_({});
+    if (!late_ || is_stopping_) return;
+    ++untaken_;
+    late_({});
   }
   // Nobody need wait for it: there is a trouble that does not pass in a moment.
   void set_loaded_will_be_late() {
@@ -89,15 +91,15 @@ class Desk {
   bool wait(Instant until, bool for_writes, Duration gather) {
     std::unique_lock lock(mutex_);
     const auto is_urgent = [this] { return is_stopping_ || !readings_.empty(); };
-    const auto is_to_write = [&] { return for_writes && !is_untaken_ && !waiting_.is_empty(); };
+    const auto is_to_write = [&] { return for_writes && untaken_ == 0 && !waiting_.is_empty(); };
     bell_.wait_for(lock, until - net::now(), [&] { return is_urgent() || is_to_write(); });
     if (is_to_write()) bell_.wait_for(lock, gather, is_urgent);
     return is_stopping_;
   }
-  // Empty as long as something that came late is not taken.
+  // Empty as long as something that was given to `late` is not taken.
   Batch take() {
     const std::lock_guard lock(mutex_);
-    return is_untaken_ ? Batch{} : std::exchange(waiting_, Batch{});
+    return untaken_ > 0 ? Batch{} : std::exchange(waiting_, Batch{});
   }
   void put_back(Batch batch) {
     const std::lock_guard lock(mutex_);
@@ -135,7 +137,8 @@ class Desk {
   std::optional<Loaded> loaded_;      // until it is taken
   std::function<void(Loaded)> late_;  // where it goes once the waiting has ended
   std::string trouble_;
-  bool will_be_late_ = false, is_wait_over_ = false, is_untaken_ = false;
+  bool will_be_late_ = false, is_wait_over_ = false;
+  int untaken_ = 0;  // of what was given to late_
   bool is_stopping_ = false, is_done_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 
+#include "store/desk.h"
 #include "store/testing.h"
 
 namespace har::store {
@@ -117,6 +118,26 @@ TEST(StoreLate, AnEndBeforeItIsTakenWritesNothingOverIt) {
     lock.release();
   }
   EXPECT_TRUE(is_drained(folder.file()));
+}
+
+TEST(StoreLate, NothingIsWrittenBeforeTheLastOfSeveralIsTaken) {
+  Desk desk;
+  Late late;
+  EXPECT_FALSE(desk.wait_loaded(Duration::zero(), late.receiver()));
+  desk.ask_for_all();
+  desk.set_loaded({{{"a.example", 7}}, {}});
+  const auto put = [&desk] {
+    desk.put([](Batch& batch) { batch.add_state(StateRows::of({{"a.example", 1}}, {}, {}, {})); });
+  };
+  put();
+  desk.late_is_taken();
+  put();
+  EXPECT_TRUE(desk.take().is_empty());
+  desk.late_is_taken();
+  EXPECT_TRUE(desk.take().is_empty()) << "it was put in ignorance";
+  put();
+  EXPECT_FALSE(desk.take().is_empty());
+  EXPECT_EQ(late.count(), 2U);
 }
 
 TEST(StoreLate, AFileThatAppearsLaterIsToldToo) {

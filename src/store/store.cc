@@ -197,6 +197,8 @@ class Worker {
       Batch again;
       again.state = std::move(*known);
       desk_->put_back(std::move(again));
+    } else if (!known && is_read_) {
+      desk_->ask_for_all();
     }
     session_->remove_orphaned_log();
     session_.reset();

@@ -64,8 +64,8 @@ class Store {
   // FILE.corrupt-<time>. `log` is copied.
   // `late`: is given what is read after the waiting has ended, if that is anything; on the store's thread (post it to
   // yourself). Nothing is written until late_is_taken(): then put the state of all names again, for what was put until
-  // then was put in ignorance and is dropped. Without it what comes late is lost. It is given nothing when a new file
-  // has taken the place of a damaged one: do the same.
+  // then was put in ignorance and is dropped. Without it what comes late is lost. It is given nothing when the file
+  // may have lost what we wrote: do the same.
   Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300),
         std::function<void(Loaded)> late = {});
   ~Store();  // writes what waits, for at most 300 ms

@@ -7,6 +7,7 @@ import socket
 import time
 
 import dns.exception
+import dns.message
 import pytest
 
 from lab import dnsclient
@@ -130,6 +131,14 @@ def test_with_few_descriptors_it_answers_checks_and_forwards(lab):
 # ---- memory
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's shadow memory has no limit")
+def test_too_little_memory_is_a_clear_end(lab):
+    daemon = lab.daemon(names(lab.web()), start=False)
+    daemon.start(wait=False, preexec_fn=limited(resource.RLIMIT_DATA, 4 << 20))
+    assert daemon.process.wait(timeout=5) == 1
+    assert re.search("event=out_of_(memory|threads) process=hard-checker", daemon.log()), daemon.log()
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's shadow memory has no limit")
 def test_a_reload_that_needs_more_memory_than_there_is_leaves_the_old_table_serving(lab):
     web = lab.web()
     daemon = lab.daemon(names(web))
@@ -150,21 +159,31 @@ def test_a_reload_that_needs_more_memory_than_there_is_leaves_the_old_table_serv
 
 def test_all_processes_stopped_for_seconds_make_nothing_fall_and_ask_anew_at_once(lab):
     webs = lab.webs(*({} for _ in range(3)))
-    upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+
+    def act(query, tcp):
+        if query.question[0].name.to_text() == "a.x.test.":
+            time.sleep(0.3)  # then we are stopped
+        return upstream.answer(query, tcp)
+
+    upstream = lab.script({("x.test", "A"): ["192.0.2.1"], ("a.x.test", "A"): ["192.0.2.2"]}, act=act)
     slow, quick = names(*webs, frequency=20), names(webs[0]).replace("a.test", "b.test")
     daemon = lab.daemon(f"nameservers = {{ {upstream.spec} }}\n" + slow + quick)
     daemon.wait_for_answer("a.test", [webs[0].address], 3)
     before = len(daemon.log())
     pids = processes(daemon)
-    for pid in pids.values():
-        os.kill(pid, signal.SIGSTOP)
-    with dnsclient.udp_socket(daemon.server) as waiting:
+    with dnsclient.udp_socket(daemon.server) as waiting, dnsclient.udp_socket(daemon.server) as under_way:
+        under_way.send(dnsclient.query("a.x.test").to_wire())
+        wait_until(lambda: ("a.x.test", "A") in upstream.seen, 1, pause=0.001, what="a query under way")
+        for pid in pids.values():
+            os.kill(pid, signal.SIGSTOP)
         waiting.send(dnsclient.query("a.test").to_wire())
         time.sleep(5.5)
         asked = [web.requests()[0] for web in webs]
         for pid in pids.values():
             os.kill(pid, signal.SIGCONT)
-        assert waiting.recv(4096)
+        assert dnsclient.addresses(dns.message.from_wire(waiting.recv(4096))) == [webs[0].address]
+        # Its time is up, but its reply was there.
+        assert dnsclient.addresses(dns.message.from_wire(under_way.recv(4096))) == ["192.0.2.2"]
     wait_until(lambda: all(web.requests()[0] > n for web, n in zip(webs, asked)), 0.6, what="a fresh round")
     assert daemon.addresses("a.test") == daemon.addresses("b.test") == [webs[0].address]
     assert daemon.addresses("x.test") == ["192.0.2.1"]
