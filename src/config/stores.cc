@@ -123,7 +123,7 @@ std::string header_fault(std::string_view header) {
   if (has_control(header)) {
     return fmt::format("{} holds a control character; a header is one line: remove it", quoted(header));
   }
-  if (header.find_first_not_of(" ", colon + 1) == std::string_view::npos) {
+  if (header.find_first_not_of(' ', colon + 1) == std::string_view::npos) {
     return fmt::format("{} has no value; write \"{}: value\"", quoted(header), shown(name));
   }
   if (header.size() > kMaxHeaderSize)

@@ -140,7 +140,7 @@ Step look_at_name(std::span<const std::uint8_t> reply, std::size_t limit, Survey
 
 Addresses read_addresses(std::span<const std::uint8_t> reply, std::uint16_t type, std::size_t limit) {
   HAR_ASSERT(type == kTypeA || type == kTypeAaaa);
-  const Addresses failed;
+  Addresses failed;
   if (reply.size() < kHeaderSize) return failed;
   const ReplyHead head = read_head(reply);
   if (head.truncated || (head.rcode != kNoError && head.rcode != kNxDomain)) return failed;

@@ -1,6 +1,7 @@
 #include "forward/udp_sockets.h"
 
 #include <sys/epoll.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,6 +12,12 @@
 namespace har::forward {
 
 using upstream::Place;
+
+namespace {
+
+constexpr std::size_t kPage = 4096;
+
+}  // namespace
 
 UdpSockets::UdpSockets(net::Loop& loop, Pending& pending, Random& random, std::uint32_t slots, Received received,
                        Refused refused, Unsent unsent, Served served)
@@ -268,6 +275,14 @@ void UdpSockets::serve() {
   served_();
 }
 
+// Gives the whole pages behind the first of a datagram's room back to the system: large ones are rare, or hostile.
+void UdpSockets::release_large(std::size_t at) {
+  std::uint8_t* const room = buffers_.get() + at * kDatagram;
+  const std::size_t to_page = (kPage - reinterpret_cast<std::uintptr_t>(room) % kPage) % kPage;
+  const std::size_t first = to_page + kPage;
+  madvise(room + first, (kDatagram - first) / kPage * kPage, MADV_DONTNEED);
+}
+
 void UdpSockets::drain(std::uint32_t index, std::uint32_t serial) {
   // Two full rounds, then the other sockets have their turn: what is left is reported again.
   for (int round = 0; round < 2; ++round) {
@@ -285,6 +300,7 @@ void UdpSockets::drain(std::uint32_t index, std::uint32_t serial) {
       if (sockets_[index].serial != serial) return;
       const auto at = static_cast<std::size_t>(i);
       received_(sockets_[index].channel, {buffers_.get() + at * kDatagram, headers_[at].msg_len});
+      if (headers_[at].msg_len > kPage) release_large(at);
     }
     if (static_cast<unsigned>(got) < kBatch) return;
   }

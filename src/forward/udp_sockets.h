@@ -97,6 +97,7 @@ class UdpSockets {
   std::uint32_t& slot_of(upstream::Place place, std::uint32_t slot) { return slots_[place * slot_count_ + slot]; }
   void serve();
   void drain(std::uint32_t index, std::uint32_t serial);
+  void release_large(std::size_t at);
 
   // fixed after construction
   Pending& pending_;

@@ -94,7 +94,7 @@ void Hysteresis::change(State to, Instant now, Cause cause) {
     falls_.push_back(now);
     const auto recent =
         std::count_if(falls_.begin(), falls_.end(), [&](Instant fall) { return now - fall <= kFlapWindow; });
-    factor_ = std::min(kMaxFactor, 1U << (recent - 1));
+    factor_ = std::min(kMaxFactor, 1U << (std::max<std::ptrdiff_t>(recent, 1) - 1));  // this one at least is recent
   }
   state_ = to;
   changed_at_ = now;

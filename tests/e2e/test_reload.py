@@ -166,8 +166,8 @@ def test_several_workers_answer_alike(lab, world):
 
 def test_a_reload_asked_for_while_the_checker_is_gone_is_done_by_its_successor(world):
     daemon = world.daemon
-    # After ten deaths in a row the keeper waits, longer each time, before it starts the next.
-    for _ in range(14):
+    # After ten deaths in a row the keeper waits, at last half a second, before it starts the next.
+    for _ in range(15):
         wait_until(lambda: "hard-checker" in daemon.children(), 3, what="a checker")
         pid = daemon.children()["hard-checker"]
         os.kill(pid, signal.SIGKILL)
