@@ -65,6 +65,7 @@ void Keeper::take_signals() {
   }
   sigprocmask(SIG_BLOCK, &wanted, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // ulimit -f holds for shared memory as well: a table that is too large is refused
   signals_ = net::Fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   HAR_ASSERT(signals_);
 }

@@ -8,7 +8,8 @@
 namespace har::app {
 
 // A child obeys its keeper alone: the signals of a terminal or a service manager go to the keeper, so they are ignored
-// here. Raises the limit of open files as far as it may be raised.
+// here. So is that of a file that may not grow (ulimit -f): it is an error of the call. Raises the limit of open files
+// as far as it may be raised.
 void prepare_child_process();
 
 // For every process: where no memory is left, or no thread can be started, it says so and ends, with exit code 1; the

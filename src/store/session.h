@@ -1,5 +1,5 @@
 // One data file, open: from its opening until a failure ends it. Knows whether the file is still the one that was
-// opened. Thread: the store's thread.  Tested by: store_test.cc
+// opened. Thread: the store's thread.  Tested by: store_test.cc, touched_test.cc
 #pragma once
 
 #include <memory>

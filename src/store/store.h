@@ -1,6 +1,6 @@
 // The state on disk: sqlite3 behind a mailbox, on a thread of its own. History may be lost here, an answer never.
 // Source: SEMANTICS "State".  Thread: the control thread calls; sqlite runs on the store's thread.
-// Tested by: store_test.cc
+// Tested by: store_test.cc, trouble_test.cc, late_test.cc, slow_test.cc
 #pragma once
 
 #include <cstdint>

@@ -155,6 +155,17 @@ def test_a_reload_that_needs_more_memory_than_there_is_leaves_the_old_table_serv
     assert daemon.addresses("a.test") == [web.address]
 
 
+def test_a_reload_beyond_the_limit_of_file_sizes_is_refused(lab):
+    web = lab.web()
+    daemon = lab.daemon(names(web), start=False)
+    daemon.start(preexec_fn=limited(resource.RLIMIT_FSIZE, 200_000))
+    before = processes(daemon)
+    daemon.reload("".join(names(web).replace("a.test", f"n{i}.test") for i in range(2000)), expect="reload_refused")
+    assert "File too large" in daemon.log()
+    assert daemon.addresses("a.test") == [web.address]
+    assert processes(daemon) == before
+
+
 # ---- stopped
 
 def test_all_processes_stopped_for_seconds_make_nothing_fall_and_ask_anew_at_once(lab):

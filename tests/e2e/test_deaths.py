@@ -86,21 +86,23 @@ def test_a_new_checker_that_knows_nothing_does_not_answer_a_farther_tier_before_
     daemon.wait_for_answer("a.test", [far.address], 4)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["refusing", "silent"])
-def test_a_new_checker_does_not_bring_back_what_its_predecessor_has_just_found_dead(lab, number):
-    first, second = lab.webs({}, {})
-    daemon = lab.daemon(f"""name a.test {{ selection_method = failover check_frequency = 0.5 check_timeout = 0.5
-          candidate one {{ check_address = "{first.url}" }}
-          candidate two {{ check_address = "{second.url}" }}
-        }}""")
-    daemon.wait_for_answer("a.test", [first.address], 3)
-    time.sleep(1.1)  # that it is up is on disk
-    first.signal(number)
-    daemon.wait_for_answer("a.test", [second.address], 4)
+def test_a_new_checker_does_not_bring_back_what_its_predecessor_has_just_found_dead(lab):
+    refusing, silent, alive = lab.webs({}, {}, {})
+    daemon = lab.daemon("defaults { selection_method = failover check_frequency = 0.5 check_timeout = 0.5 }\n" + "".join(
+        f"""name {name} {{ candidate one {{ check_address = "{first.url}" }}
+                           candidate two {{ check_address = "{alive.url}" }} }}\n"""
+        for name, first in (("a.test", refusing), ("b.test", silent))))
+    daemon.wait_for_answer("b.test", [silent.address], 3)
+    time.sleep(1.1)  # that both are up is on disk
+    silent.signal(signal.SIGSTOP)
+    time.sleep(0.5)  # so that both are found in one second
+    refusing.kill()
+    daemon.wait_for_answer("a.test", [alive.address], 3)
+    daemon.wait_for_answer("b.test", [alive.address], 3)
     os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
     end = time.monotonic() + 1.0
     while time.monotonic() < end:
-        assert daemon.addresses("a.test") == [second.address], daemon.log()
+        assert daemon.addresses("a.test") == daemon.addresses("b.test") == [alive.address], daemon.log()
 
 
 def test_a_checker_killed_again_and_again_does_not_end_the_daemon(world):

@@ -2,11 +2,12 @@
 import os
 import shutil
 import signal
+import time
 
 import dns.rcode
 
 from lab import dnsclient
-from lab.net import wait_until
+from lab.net import median, wait_until
 from lab.own_network import bind_over, in_own_network
 
 
@@ -73,6 +74,51 @@ def test_upstreams_follow_resolv_conf(lab):
     os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
     daemon.wait_for_log("resumed=yes", timeout=3)
     assert daemon.addresses("x.test") == ["192.0.2.1"]
+
+
+@in_own_network
+def test_every_change_of_the_upstreams_starts_a_fresh_round_within_a_quarter_second(lab):
+    etc = own_etc(lab)
+    upstreams(lab)
+    file = etc / "resolv.conf"
+    file.write_text("nameserver 127.5.0.1\n")
+    web = lab.web(address="127.6.0.1")
+    daemon = lab.daemon(f'name a.test {{ check_frequency = 60 candidate c {{ check_address = "{web.url}" }} }}',
+                        listen=["127.77.0.1"], port=53)
+    daemon.wait_for_answer("x.test", ["192.0.2.1"], 3)
+
+    took = []
+
+    def changes_to(n, change):
+        asked = web.requests()[0]
+        change()
+        took.append(wait_until(lambda: web.requests()[0] > asked, 1, what="a round"))
+        assert daemon.addresses("x.test") == [f"192.0.2.{n}"]
+
+    def rename():
+        (etc / "new").write_text("nameserver 127.5.0.2\n")
+        os.rename(etc / "new", file)
+
+    def link():
+        os.symlink(etc / "three", etc / "link")
+        os.rename(etc / "link", file)  # it points nowhere yet
+        time.sleep(0.1)
+        assert daemon.addresses("x.test") == ["192.0.2.2"], "a dangling link keeps the last list"
+        (etc / "three").write_text("nameserver 127.5.0.3\n")
+
+    def delete_and_write():
+        file.unlink()
+        file.write_text("")
+        time.sleep(0.1)
+        assert daemon.addresses("x.test") == ["192.0.2.3"]
+        file.write_text("nameserver 127.77.0.1\nnameserver 127.5.0.1\n")
+
+    changes_to(2, rename)
+    changes_to(3, link)
+    changes_to(1, delete_and_write)
+    changes_to(2, lambda: file.write_text("nameserver 127.5.0.2\n"))
+    assert daemon.log().count("event=network_changed what=resolv.conf") == 4
+    assert median(took) < 0.25, took  # some 30 ms; one of them may be a busy machine's
 
 
 @in_own_network
