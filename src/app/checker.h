@@ -98,6 +98,7 @@ class Checker {
   void open_store();
   void count_from(const std::vector<store::NameRow>& stored);
   void take_late(store::Loaded late);
+  void look_at_wall_clock();
   void on_flush();
   void put_history();
   void put_state(std::size_t limit);
@@ -134,11 +135,12 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::optional<NetworkWatch> network_;
+  std::optional<Duration> wall_base_;  // the wall clock's zero by the monotonic one
   Instant lost_at_{}, rounds_spent_{}, history_due_{};
   std::vector<store::Sample> samples_;
-  std::deque<std::uint32_t> dirty_;           // slots whose state is to be written, the oldest first
-  std::vector<bool> is_dirty_, is_counting_;  // by slot: is in dirty_; has observations that are not written
-  std::uint32_t next_counted_ = 0;            // where look_at_counters() goes on
+  std::deque<std::uint32_t> dirty_;             // slots whose state is to be written, the oldest first
+  std::vector<bool> is_dirty_, is_counting_;    // by slot: is in dirty_; has observations that are not written
+  std::uint32_t next_counted_ = 0;              // where look_at_counters() goes on
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   Duration trim_delay_{};
   bool ready_ = false, network_lost_ = false, reload_to_report_ = false;

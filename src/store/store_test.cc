@@ -108,6 +108,23 @@ TEST(Store, ATimeInTheFutureCountsAsAgeZero) {
   EXPECT_EQ(store.loaded().endpoints[0].since_success, Duration::zero());
 }
 
+// Else a start after the clock's step would take rows that have not changed since for a year old.
+TEST(Store, AfterAStepOfTheWallClockRowsAreWrittenAlthoughTheyHaveNotChanged) {
+  const Folder folder;
+  const Lines lines;
+  {
+    Store store(folder.file(), lines.log(), kPatience);
+    const EndpointRow row = endpoint("a.example", "b", "192.0.2.2");
+    const Instant now = net::now();
+    store.put_state({{"a.example", 1}}, {row}, now, net::wall_now() - hours(24 * 365));
+    ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM candidates") == 1; }));
+    store.put_state({{"a.example", 1}}, {row}, now, net::wall_now());
+  }
+  Store store(folder.file(), lines.log(), kPatience);
+  ASSERT_EQ(store.loaded().endpoints.size(), 1U);
+  EXPECT_LT(store.loaded().endpoints[0].age, hours(1));
+}
+
 TEST(Store, AnEndpointNeverCheckedIsOlderThanAnyLimit) {
   const Folder folder;
   const Lines lines;
