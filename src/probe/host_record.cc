@@ -136,7 +136,8 @@ HostNews HostRecord::judge(Instant now) {
   }
   if (a.answered) a.next = std::max(a.next, b.next);  // negative, and alone it decides nothing
   if (b.answered) b.next = std::max(b.next, a.next);
-  const Side& culprit = a.failed ? a : b;
+  // Where the negative one was asked alone, it is the other that is still wanting.
+  const Side& culprit = a.failed || (!b.failed && a.failures > 0) ? a : b;
   return failed(culprit.why, a.failed && b.failed ? a.silent && b.silent : culprit.silent);
 }
 

@@ -184,6 +184,27 @@ TEST(HostRecord, ANegativeFamilyBesideAFailingOneWithdrawsNothing) {
   EXPECT_EQ(w.round(bad(), good(kSix)).addresses, kBoth);
 }
 
+TEST(HostRecord, ANegativeFamilyAskedAloneIsToldWithTheReasonOfTheOther) {
+  for (const Family failing : {Family::kV4, Family::kV6}) {
+    World w;
+    const Family denied = failing == Family::kV4 ? Family::kV6 : Family::kV4;
+    HostNews news;
+    bool alone = false;
+    for (int rounds = 0; !alone && rounds < 20; ++rounds) {
+      w.now = w.record.next_event();
+      const auto due = w.record.take_due(w.now);
+      const bool both = due.v4 && due.v6;
+      alone = denied == Family::kV4 ? !due.v6 : !due.v4;
+      if (!alone) news = w.record.ended(failing, silent(), w.now, 0);
+      if (alone || both) news = w.record.ended(denied, negative(Status::kNoData, 900), w.now, 0.5);
+    }
+    ASSERT_TRUE(alone);
+    EXPECT_EQ(news.what, What::kFailed);
+    EXPECT_EQ(news.why, "no answer");
+    EXPECT_TRUE(news.silent);
+  }
+}
+
 TEST(HostRecord, AGoodFamilyWaitsALittleForTheOtherAndIsThenToldAlone) {
   World w;
   w.round(good(kFour, 1), good(kSix, 1));
