@@ -51,7 +51,8 @@ struct Directory::Impl {
   void rank(std::uint32_t slot, Instant now);
   bool settle(std::uint32_t slot, Instant now);
   void touch_users(const CheckEntry& check);
-  void state_changed(const CheckEntry& check, const config::Thresholds& thresholds, State before, std::string reason);
+  void state_changed(const CheckEntry& check, const config::Thresholds& thresholds, State before,
+                     const std::string& reason);
   void set_due(std::uint32_t slot, Instant due);
   bool something_needed(const CheckEntry& check, const config::Thresholds& thresholds) const;
 

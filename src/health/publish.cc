@@ -74,7 +74,7 @@ bool Directory::Impl::settle(std::uint32_t slot, Instant now) {
 
 // One event for each endpoint that uses the check with these thresholds.
 void Directory::Impl::state_changed(const CheckEntry& check, const config::Thresholds& thresholds, State before,
-                                    std::string reason) {
+                                    const std::string& reason) {
   const State state = check.hysteresis(thresholds).state();
   for (const CheckEntry::User& user : check.users) {
     const NameState& name = names[user.slot];

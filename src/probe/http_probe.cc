@@ -186,10 +186,11 @@ struct HttpProbes::Impl {
       ++at;
     }
     if (found != nullptr) return *found;
-    lanes.push_back({.ca_file = ca_file,
-                     .multi = std::make_unique<CurlMulti>(loop, [this](CURL* e, CURLcode r) { finished(e, r); }),
-                     .used = now});
-    return *lanes.back().multi;
+    Lane& made = lanes.emplace_back();
+    made.ca_file = ca_file;
+    made.multi = std::make_unique<CurlMulti>(loop, [this](CURL* e, CURLcode r) { finished(e, r); });
+    made.used = now;
+    return *made.multi;
   }
 
   // What is the same for all probes.

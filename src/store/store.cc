@@ -37,8 +37,8 @@ constexpr Duration kSetAsideEvery = seconds(60);
 // The store's thread: owns the file. No state of its own is shared but the desk.
 class Worker {
  public:
-  Worker(std::shared_ptr<Desk> desk, std::string file, Log log)
-      : desk_(std::move(desk)), file_(std::move(file)), log_(std::move(log)) {}
+  Worker(std::shared_ptr<Desk> desk, std::string file, const Log& log)
+      : desk_(std::move(desk)), file_(std::move(file)), log_(log) {}
 
   void run() {
     open();
