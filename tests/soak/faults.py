@@ -17,6 +17,7 @@ KILLED, ANSWERS_500, FROZEN, BACK, LIVES_AGAIN = 2.5, 3.3, 4.2, 20.0, 1.0  # sec
 UPSTREAM_DEAD, UPSTREAM_BACK = 3.0, 2.0
 HUNG = 10.0  # the keeper replaces a process that has been silent so long
 IN_FLIGHT = 0.5  # a query may have been with a process for so long when that is killed; with dead upstreams 2 s
+USUAL_SLACK = 0.5
 KILL_TAKES = 0.1  # from our kill until no instruction of the process runs and every client has seen its end
 FAULTS = []
 
@@ -29,6 +30,7 @@ def fault(function):
 class Stage:
     def __init__(self, world, load, violations, slack):
         self.world, self.load, self.violations, self.slack = world, load, violations, slack
+        self.kill_takes = KILL_TAKES + max(0, slack - USUAL_SLACK)
         self.returning = {}  # web server: (since, the time by which it must be in use)
         self.times = {}  # what: seconds it took, for the summary
         self.dice = None
@@ -276,7 +278,7 @@ def checker_hung(s):
 def answerer_killed(s):
     for _ in range(s.dice.choice((1, 1, 3))):
         at = s.kill("hard-answerer")
-        s.load.allow("lost_udp lost_tcp closed", at - IN_FLIGHT, at + KILL_TAKES, "answerer killed")
+        s.load.allow("lost_udp lost_tcp closed", at - IN_FLIGHT, at + s.kill_takes, "answerer killed")
         s.until("answerer killed: answers", LIVES_AGAIN, s.is_answering, at)
         s.wait(s.dice.uniform(0, 0.5))
 
@@ -293,7 +295,7 @@ def answerer_hung(s):
     with s.stopped(pid) as since:
         s.until("a hung answerer is replaced", HUNG + 2, lambda: s.pid("hard-answerer") != pid, since)
     s.until("answerer replaced: answers", LIVES_AGAIN, s.is_answering)
-    s.load.allow("lost_udp lost_tcp closed late servfail_forwarded", since - IN_FLIGHT, time.monotonic() + KILL_TAKES,
+    s.load.allow("lost_udp lost_tcp closed late servfail_forwarded", since - IN_FLIGHT, time.monotonic() + s.kill_takes,
                  "answerer hung")
 
 
@@ -301,7 +303,7 @@ def answerer_hung(s):
 def answerer_and_checker_killed(s):
     s.kill("hard-checker")
     at = s.kill("hard-answerer")
-    s.load.allow("lost_udp lost_tcp closed", at - IN_FLIGHT, at + KILL_TAKES, "answerer killed")
+    s.load.allow("lost_udp lost_tcp closed", at - IN_FLIGHT, at + s.kill_takes, "answerer killed")
     s.until("both killed: answers", LIVES_AGAIN, s.is_answering, at)
 
 
@@ -337,7 +339,7 @@ def restarted(s):
 def started_again(s, at, why):
     s.world.start_daemon(wait=False)
     s.until(f"{why}: answers", LIVES_AGAIN, s.is_answering, s.world.daemon.started_at)
-    s.load.allow("lost_udp lost_tcp closed servfail_forwarded", at - IN_FLIGHT, time.monotonic() + KILL_TAKES, why)
+    s.load.allow("lost_udp lost_tcp closed servfail_forwarded", at - IN_FLIGHT, time.monotonic() + s.kill_takes, why)
     s.world.daemon.wait_for_log("event=ready", timeout=5)
     s.wait(1)  # the first round of checks is over, the second one begins
 
