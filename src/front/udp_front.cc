@@ -17,9 +17,6 @@ using std::chrono::milliseconds;
 
 constexpr int kBatchesATurn = 2;  // then the other sockets, timers and upstreams have their turn
 
-// A socket that gives full batches a whole turn long is busy: it is read every turn without being watched, until it
-// gives less. While a socket is watched the kernel looks up its watcher for every packet that has left (sock_wfree,
-// ep_poll_callback): 5 % of a query.
 // A socket that is no longer served stays for late replies to what came through it, at most this long: the forwarder
 // gives up after 2 s.
 constexpr Duration kRetirement = milliseconds(2200);
@@ -106,6 +103,9 @@ void UdpFront::Impl::adopt(net::Fd fd, std::uint64_t cookie) {
   sockets[place] = std::move(socket);
 }
 
+// A socket that gives full batches a whole turn long is busy: it is read every turn without being watched, until it
+// gives less. While a socket is watched the kernel looks up its watcher for every packet that has left (sock_wfree,
+// ep_poll_callback): 5 % of a query.
 void UdpFront::Impl::turn(std::size_t place) {
   bool full = true;
   for (int i = 0; i < kBatchesATurn && full; ++i) full = serve_batch(place);

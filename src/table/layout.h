@@ -5,10 +5,9 @@
 //   kBeatOffset       one word        the writer's last sign of life, nanoseconds of CLOCK_MONOTONIC; 0: never
 //   kNetworkOffset    one word        1: the host has lost its network, so that what stands here may be old; else 0
 //   kUpstreamsOffset  block           the upstreams: a sequence word and two versions (block.h)
-//   clients_offset    ClientRecord[]  allow_clients, sorted and disjoint: a binary search finds the only one that may
-//   match index_offset      u64[]           open addressing, linear probing, load at most 1/2: upper half of the name's
-//   hash
-//                                     above slot + 1; 0 is an empty place
+//   clients_offset    ClientRecord[]  allow_clients, sorted and disjoint: a binary search finds the one that may match
+//   index_offset      u64[]           open addressing, linear probing, load at most 1/2: the upper half of the hash of
+//                                     the name above slot + 1; 0 is an empty place
 //   slots_offset      slot[]          kSlotSize octets each: a sequence word, the name's place, two versions (slot.h)
 //   names_offset      octets          the names' wire forms, lower case
 //

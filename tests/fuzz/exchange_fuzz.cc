@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "input.h"
 #include "upstream/choice.h"
 #include "upstream/exchange.h"
 #include "upstream/places.h"
@@ -21,14 +22,14 @@ using std::chrono::milliseconds;
 class World {
  public:
   explicit World(std::span<const std::uint8_t> input) : input_(input) {
-    limits_.try_timeout = milliseconds(1 + 10 * next());
-    limits_.total = milliseconds(1 + 16 * next());
+    limits_.try_timeout = milliseconds(1 + 10 * input_.next());
+    limits_.total = milliseconds(1 + 16 * input_.next());
     assign();
   }
 
   void run() {
     while (!input_.empty()) {
-      next();  // an exchange without upstreams takes no event: the input must end all the same
+      input_.next();  // an exchange without upstreams takes no event: the input must end all the same
       exchange_.start(now_);
       over_ = had_bad_ = false;
       const Instant end = now_ + limits_.total;
@@ -40,16 +41,9 @@ class World {
   }
 
  private:
-  std::uint8_t next() {
-    if (input_.empty()) return 0;
-    const std::uint8_t octet = input_[0];
-    input_ = input_.subspan(1);
-    return octet;
-  }
-
   void assign() {
-    std::vector<IpPort> upstreams(next() % 20);
-    for (IpPort& upstream : upstreams) upstream.port = static_cast<std::uint16_t>(next() % 24);
+    std::vector<IpPort> upstreams(input_.next() % 20);
+    for (IpPort& upstream : upstreams) upstream.port = static_cast<std::uint16_t>(input_.next() % 24);
     const Places before = places_;
     places_.assign(upstreams);
     HAR_ASSERT(places_.order().size() <= kMaxUpstreams);
@@ -93,7 +87,7 @@ class World {
   }
 
   void event() {
-    const std::uint8_t octet = next();
+    const std::uint8_t octet = input_.next();
     const int tries = std::max<int>(exchange_.tries(), 1);
     const auto attempt = static_cast<std::uint8_t>((octet >> 3) % tries);
     switch (octet & 7) {
@@ -120,7 +114,7 @@ class World {
         exchange_.refused(attempt, choice_, limits_, now_);
         break;
       case 5:
-        choice_.answered(octet >> 3, milliseconds(next()), now_);
+        choice_.answered(octet >> 3, milliseconds(input_.next()), now_);
         return;
       case 6:
         if ((octet >> 3) == 0) {
@@ -142,7 +136,7 @@ class World {
     if (!over_) serve();
   }
 
-  std::span<const std::uint8_t> input_;
+  Input input_;
   Places places_;
   Choice choice_;
   Limits limits_;

@@ -21,6 +21,7 @@
 #include "dns/match.h"
 #include "dns/types.h"
 #include "forward/forwarder.h"
+#include "input.h"
 #include "net/fd.h"
 #include "net/loop.h"
 #include "net/sockaddr.h"
@@ -78,7 +79,7 @@ class World {
                        [this](Ending ending, const net::Asker& asker, std::uint32_t tag, Octets query, Octets reply) {
                          done(ending, asker, tag, query, reply);
                        });
-    set_upstreams(next());
+    set_upstreams(input_.next());
   }
 
   void run() {
@@ -120,20 +121,8 @@ class World {
     Bytes octets;
   };
 
-  std::uint8_t next() {
-    if (input_.empty()) return 0;
-    const std::uint8_t octet = input_[0];
-    input_ = input_.subspan(1);
-    return octet;
-  }
-  Octets take(std::size_t size) {
-    const Octets piece = input_.first(std::min(size, input_.size()));
-    input_ = input_.subspan(piece.size());
-    return piece;
-  }
-
   void event() {
-    const std::uint8_t octet = next();
+    const std::uint8_t octet = input_.next();
     const std::size_t choice = octet >> 3;
     switch (octet & 7) {
       case 0:
@@ -147,7 +136,7 @@ class World {
       case 4: {  // raw octets; over TCP they may be anything, also half a message
         if (heard_.empty()) return;
         const Channel channel = pick(choice).channel;
-        const Octets raw = take(next());
+        const Octets raw = input_.take(input_.next());
         if (!channel.connection) return send({channel, Bytes(raw.begin(), raw.end())});
         Bytes& out = connections_[*channel.connection].out;
         out.insert(out.end(), raw.begin(), raw.end());
@@ -172,13 +161,13 @@ class World {
     one.asker.kind = kind;
     one.asker.serial = static_cast<std::uint32_t>(asked_.size());
     const std::uint16_t type = kTypes[choice % 4];
-    const auto id = next();
+    const auto id = input_.next();
     if (choice < 28) {
       one.query = {id, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'w', 'W', static_cast<std::uint8_t>('a' + choice / 4), 0};
       for (const int last : {type >> 8, type & 0xFF, 0, 1}) one.query.push_back(static_cast<std::uint8_t>(last));
       one.is_transfer = kind == net::Asker::Kind::kTcp && choice % 4 >= 2;
     } else {
-      const Octets raw = take(next());
+      const Octets raw = input_.take(input_.next());
       one.query.assign(raw.begin(), raw.end());
       one.query.resize(std::max(one.query.size(), dns::kHeaderSize));
       one.query[2] &= 0x7F;
@@ -296,7 +285,7 @@ class World {
 
   Message make_reply(std::size_t choice) {
     Message reply = pick(choice);
-    const std::uint8_t form = next();
+    const std::uint8_t form = input_.next();
     constexpr std::uint8_t kRcodes[] = {0, 0, 2, 3, 5, 0, 1, 0};
     reply.octets[2] |= 0x80;
     reply.octets[3] = kRcodes[form % 8];
@@ -324,20 +313,20 @@ class World {
   void reply_damaged(std::size_t choice) {
     if (heard_.empty()) return;
     Message reply = make_reply(choice);
-    const std::uint8_t how = next();
+    const std::uint8_t how = input_.next();
     for (int patches = how % 4; patches > 0; --patches) {
-      const std::size_t at = next() % reply.octets.size();
-      reply.octets[at] = next();
+      const std::size_t at = input_.next() % reply.octets.size();
+      reply.octets[at] = input_.next();
     }
-    if (how % 8 == 7) reply.octets.resize(next() % reply.octets.size());
-    if (how >= 192) reply.channel = pick(next()).channel;
+    if (how % 8 == 7) reply.octets.resize(input_.next() % reply.octets.size());
+    if (how >= 192) reply.channel = pick(input_.next()).channel;
     send(reply);
   }
 
   // The next octets of one of the connections.
   void push(std::size_t most) {
     if (connections_.empty()) return;
-    Connection& c = connections_[connections_.size() - 1 - next() % connections_.size()];
+    Connection& c = connections_[connections_.size() - 1 - input_.next() % connections_.size()];
     if (!c.fd || c.out.empty()) return;
     const ssize_t sent = ::send(c.fd.get(), c.out.data(), std::min(most, c.out.size()), MSG_NOSIGNAL);
     if (sent > 0) c.out.erase(c.out.begin(), c.out.begin() + sent);
@@ -347,22 +336,22 @@ class World {
     switch (choice % 8) {
       case 0:
       case 1:
-        if (!connections_.empty()) connections_[next() % connections_.size()].fd.reset();
+        if (!connections_.empty()) connections_[input_.next() % connections_.size()].fd.reset();
         break;
       case 2:
-        if (!connections_.empty()) hang_up(connections_[next() % connections_.size()]);
+        if (!connections_.empty()) hang_up(connections_[input_.next() % connections_.size()]);
         break;
       case 3:
-        if (!connections_.empty()) shutdown(connections_[next() % connections_.size()].fd.get(), SHUT_WR);
+        if (!connections_.empty()) shutdown(connections_[input_.next() % connections_.size()].fd.get(), SHUT_WR);
         break;
       case 4:
-        set_upstreams(next());
+        set_upstreams(input_.next());
         break;
       case 5:
         forwarder_->begin_anew();
         break;
       case 6:
-        if (!asked_.empty()) forwarder_->mark_looping(net_.upstreams[next() % kUpstreams].address);
+        if (!asked_.empty()) forwarder_->mark_looping(net_.upstreams[input_.next() % kUpstreams].address);
         break;
       case 7:
         is_ending_ = true;
@@ -390,7 +379,7 @@ class World {
   }
 
   Net& net_;
-  Octets input_;
+  Input input_;
   std::vector<Asked> asked_;
   std::size_t open_ = 0;  // asked and not ended
   bool is_raw_ = false;

@@ -17,6 +17,7 @@
 #include "dns/match.h"
 #include "dns/name.h"
 #include "dns/types.h"
+#include "input.h"
 #include "probe/host_record.h"
 #include "upstream/exchange.h"
 
@@ -29,26 +30,6 @@ using Bytes = std::vector<std::uint8_t>;
 using List = std::vector<IpAddress>;
 using Status = dns::Addresses::Status;
 using What = HostNews::What;
-
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> octets) : octets_(octets) {}
-  bool empty() const { return octets_.empty(); }
-  std::uint8_t next() {
-    if (octets_.empty()) return 0;
-    const std::uint8_t octet = octets_[0];
-    octets_ = octets_.subspan(1);
-    return octet;
-  }
-  std::span<const std::uint8_t> take(std::size_t size) {
-    const auto piece = octets_.first(std::min(size, octets_.size()));
-    octets_ = octets_.subspan(piece.size());
-    return piece;
-  }
-
- private:
-  std::span<const std::uint8_t> octets_;
-};
 
 // ---- a reply, described
 

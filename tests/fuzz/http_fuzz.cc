@@ -13,32 +13,13 @@
 
 #include "base/assert.h"
 #include "health/observation.h"
+#include "input.h"
 #include "probe/http_wire.h"
 
 namespace har::probe {
 namespace {
 
 using Octets = std::span<const std::uint8_t>;
-
-class Input {
- public:
-  explicit Input(Octets octets) : octets_(octets) {}
-  bool empty() const { return octets_.empty(); }
-  std::uint8_t next() {
-    if (octets_.empty()) return 0;
-    const std::uint8_t octet = octets_[0];
-    octets_ = octets_.subspan(1);
-    return octet;
-  }
-  std::string_view take(std::size_t size) {
-    const Octets piece = octets_.first(std::min(size, octets_.size()));
-    octets_ = octets_.subspan(piece.size());
-    return {reinterpret_cast<const char*>(piece.data()), piece.size()};
-  }
-
- private:
-  Octets octets_;
-};
 
 constexpr std::string_view kExpected[] = {"ok", "", "aab", "o"};
 
@@ -100,7 +81,7 @@ struct Described {
     while (!input.empty() && body.size() < 160'000) {
       std::string piece;
       const std::uint8_t repeat = input.next();
-      const std::string_view some = input.take(repeat % 32);
+      const std::string_view some = input.take_text(repeat % 32);
       for (int times = repeat >= 224 ? 600 : 1 + repeat / 128; times > 0; --times) piece += some;
       body += piece;
       if (!is_chunked || piece.empty()) continue;
@@ -151,9 +132,9 @@ void check(std::uint8_t choice, std::uint8_t cut, std::string_view response, con
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace har::probe;
   if (size < 2) return 0;
-  Input input({data + 2, size - 2});
+  har::Input input({data + 2, size - 2});
   if (data[0] < 128) {
-    check(data[0], data[1], input.take(size), nullptr);
+    check(data[0], data[1], input.take_text(size), nullptr);
   } else {
     const Described described(input);
     check(data[0], data[1], described.text, &described);

@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "dns/name.h"
+#include "input.h"
 #include "table/layout.h"
 #include "table/reader.h"
 #include "table/writer.h"
@@ -21,27 +22,6 @@ namespace har::table {
 namespace {
 
 using Octets = std::span<const std::uint8_t>;
-
-// Borrowed octets by hand; what is missing is zero.
-class Input {
- public:
-  explicit Input(Octets data) : data_(data) {}
-  bool empty() const { return data_.empty(); }
-  std::uint8_t u8() {
-    if (data_.empty()) return 0;
-    const std::uint8_t value = data_.front();
-    data_ = data_.subspan(1);
-    return value;
-  }
-  std::size_t u16() {
-    const std::size_t high = u8();
-    return high << 8 | u8();
-  }
-  Octets rest() const { return data_; }
-
- private:
-  Octets data_;
-};
 
 // Memory of exactly this size on a cache line.
 class Memory {
@@ -165,14 +145,14 @@ void try_patched(unsigned number, Input input) {
   const Memory table(whole);
   Writer writer = Writer::create(table.bytes(), plan);
   if (!plan.names.empty()) writer.write(0, {answer_with(8), answer_with(3), 60, Note::kFailureMode});
-  const std::size_t cut = input.u16();  // this many octets are missing at the end
+  const std::size_t cut = input.next_16();  // this many octets are missing at the end
   const Memory memory(whole - std::min(cut, whole));
   const auto bytes = memory.bytes();
   std::copy_n(table.bytes().begin(), bytes.size(), bytes.begin());
   while (!input.empty()) {
-    const std::size_t offset = input.u16();
-    for (std::size_t left = input.u8() % 9, at = offset; left > 0; --left, ++at) {
-      const auto value = std::byte{input.u8()};
+    const std::size_t offset = input.next_16();
+    for (std::size_t left = input.next() % 9, at = offset; left > 0; --left, ++at) {
+      const auto value = std::byte{input.next()};
       if (at < bytes.size()) bytes[at] = value;
     }
   }
@@ -183,8 +163,8 @@ void try_patched(unsigned number, Input input) {
 }  // namespace har::table
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  har::table::Input input({data, size});
-  const unsigned first = input.u8();
+  har::Input input({data, size});
+  const unsigned first = input.next();
   if (first == 255) {
     har::table::try_raw(input.rest());
   } else {

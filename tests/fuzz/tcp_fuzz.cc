@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "front/tcp_front.h"
+#include "input.h"
 #include "net/fd.h"
 #include "net/loop.h"
 
@@ -70,9 +71,9 @@ class Server {
 class World {
  public:
   World(Server& server, Octets input) : server_(server), front_(server.front), input_(input) {
-    limits_.max_in_flight = 1 + next() % 12;
+    limits_.max_in_flight = 1 + input_.next() % 12;
     limits_.idle_timeout = std::chrono::hours(24);
-    size_choice_ = next();
+    size_choice_ = input_.next();
     most_ = size_choice_ >= 208 ? kMost : kFew;
     front_.set_limits(limits_);
     server_.handler = [this](Octets message, const net::Asker& asker, std::span<std::uint8_t> out) {
@@ -101,19 +102,6 @@ class World {
     int parts = 0;
   };
 
-  std::uint8_t next() {
-    if (input_.empty()) return 0;
-    const std::uint8_t octet = input_[0];
-    input_ = input_.subspan(1);
-    return octet;
-  }
-
-  Octets take(std::size_t size) {
-    const Octets piece = input_.first(std::min(size, input_.size()));
-    input_ = input_.subspan(piece.size());
-    return piece;
-  }
-
   // Turns are counted, not time: whoever debugs or pauses us must not fail. Most end at once, for something is ready.
   template <typename Done>
   void until(Done done) {
@@ -127,18 +115,18 @@ class World {
   // ---- the client
 
   void event() {
-    const std::uint8_t octet = next();
+    const std::uint8_t octet = input_.next();
     const std::size_t much = octet >> 3;
     switch (octet & 7) {
       case 0:  // raw octets, at once
       case 1:
-        send(take(1 + much));
+        send(input_.take(1 + much));
         break;
       case 2:  // a well-made message in two pieces
-        send_message(kHeader + much, next());
+        send_message(kHeader + much, input_.next());
         break;
       case 3:  // a large one
-        send_message(kHeader + much * (most_ / 194), next());
+        send_message(kHeader + much * (most_ / 194), input_.next());
         break;
       case 4:
         receive((much + 1) * (much + 1) * 128);
@@ -169,7 +157,7 @@ class World {
   void pipeline(std::size_t count) {
     Bytes all;
     for (std::size_t i = 0; i <= count; ++i) {
-      all.insert(all.end(), {0, kHeader, next()});
+      all.insert(all.end(), {0, kHeader, input_.next()});
       all.insert(all.end(), kHeader - 1, 0);
     }
     send(all);
@@ -318,7 +306,7 @@ class World {
 
   Server& server_;
   TcpFront& front_;
-  Octets input_;
+  Input input_;
   TcpFront::Limits limits_;
   std::size_t size_choice_ = 0;
   std::size_t most_ = kFew;
