@@ -13,6 +13,7 @@
 #include "forward/forwarder.h"
 #include "forward/in_turn.h"
 #include "front/tcp_front.h"
+#include "front/udp_batch.h"
 #include "front/udp_front.h"
 #include "net/clock.h"
 #include "net/loop.h"
@@ -113,6 +114,7 @@ struct Worker::Impl {
   // ---- a query
 
   void look_ahead(std::span<const std::span<const std::uint8_t>> packets) {
+    static_assert(front::UdpBatch::kPackets <= table::Reader::kMostAhead);
     std::array<std::uint32_t, table::Reader::kMostAhead> slots;
     for (const std::uint32_t slot : answer::prefetch(packets, serving->table, slots)) {
       if (slot != table::kNoSlot) counters->prefetch(index, slot);
