@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 
-from . import measure, servers
+from . import measure, report, servers
 
 
 def install_missing(packages):
@@ -28,6 +28,11 @@ def build(ours):
         subprocess.run(["cmake", "-S", ".", *flags], cwd=servers.ROOT, check=True, stdout=subprocess.DEVNULL)
         target = [] if folder == "build" else ["--target", "limits"]
         subprocess.run(["cmake", "--build", folder, *target], cwd=servers.ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def keep(section, command, text, units=""):
+    """Puts a table into doc/PERFORMANCE.md, with the command and the machine that it comes from."""
+    report.put(servers.ROOT / "doc/PERFORMANCE.md", section, f"`{command}`, {machine()}{units}:\n\n{text}")
 
 
 def machine():
