@@ -25,6 +25,7 @@
 #include "net/memory.h"
 #include "probe/prober.h"
 #include "probe/resolver.h"
+#include "store/clock_step.h"
 #include "store/store.h"
 #include "table/counters.h"
 #include "table/writer.h"
@@ -135,7 +136,7 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::optional<NetworkWatch> network_;
-  std::optional<Duration> wall_base_;  // the wall clock's zero by the monotonic one
+  store::ClockStep clock_step_;
   Instant lost_at_{}, rounds_spent_{}, history_due_{};
   std::vector<store::Sample> samples_;
   std::deque<std::uint32_t> dirty_;             // slots whose state is to be written, the oldest first

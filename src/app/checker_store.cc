@@ -75,11 +75,8 @@ void Checker::mark_dirty(std::uint32_t slot) {
 // What is on disk says when by the wall clock. After a step of it all rows are to be written by the new one: a restart
 // would take them for old, and know nobody.
 void Checker::look_at_wall_clock() {
-  const Duration base =
-      std::chrono::duration_cast<Duration>(net::wall_now().time_since_epoch()) - net::now().time_since_epoch();
-  const Duration step = base - wall_base_.value_or(base);
-  wall_base_ = base;
-  if (std::chrono::abs(step) < store::kClockStep) return;
+  const Duration step = clock_step_.look(net::boot_now(), net::wall_now());  // a sleep of the machine is none
+  if (step == Duration::zero()) return;
   log_.warning("clock_stepped", {{"seconds", fmt::format("{:.0f}", to_seconds(step))}});
   for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) mark_dirty(slot);
 }

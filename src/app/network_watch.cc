@@ -25,12 +25,6 @@ constexpr Duration kSettle = std::chrono::milliseconds(50);
 constexpr int kDatagramsPerTurn = 64;
 constexpr unsigned kLowerUp = 1U << 16;  // IFF_LOWER_UP, which <net/if.h> lacks and <linux/if.h> may not be beside it
 
-Instant boot_now() {
-  timespec at{};
-  clock_gettime(CLOCK_BOOTTIME, &at);
-  return Instant(std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec));
-}
-
 std::optional<IpAddress> address_of(const sockaddr* from) {
   net::SocketAddress address;
   if (from == nullptr) return std::nullopt;
@@ -178,7 +172,7 @@ void NetworkWatch::look() {
 }
 
 void NetworkWatch::look_at_clocks() {
-  const WakeSign::What what = wake_sign_.look(net::now(), boot_now());
+  const WakeSign::What what = wake_sign_.look(net::now(), net::boot_now());
   clocks_.set(WakeSign::kInterval);
   if (what != WakeSign::What::kNothing) changed_(what == WakeSign::What::kResumed ? "resumed" : "stopped");
 }

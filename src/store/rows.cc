@@ -236,21 +236,15 @@ Rows::Difference Rows::difference(const Batch& batch) const {
   return out;
 }
 
-// The file's times are the wall clock's: after a step of it no row says what it should any more.
-void Rows::look_at_clock(const StateRows& state) {
-  const Duration base =
-      std::chrono::duration_cast<Duration>(state.wall.time_since_epoch()) - state.now.time_since_epoch();
-  if (std::chrono::abs(base - wall_base_.value_or(base)) > kClockStep) {
-    for (auto& [name, known] : known_) {
-      for (Known::Endpoint& endpoint : known.endpoints) endpoint.digest = 0;
-    }
-    wall_base_.reset();
+// No row says what it should any more.
+void Rows::forget_digests() {
+  for (auto& [name, known] : known_) {
+    for (Known::Endpoint& endpoint : known.endpoints) endpoint.digest = 0;
   }
-  if (!wall_base_) wall_base_ = base;
 }
 
 void Rows::write(const Batch& batch) {
-  if (batch.state) look_at_clock(*batch.state);
+  if (batch.state && clock_step_.look(batch.state->now, batch.state->wall) != Duration::zero()) forget_digests();
   Difference changes = difference(batch);
   if (changes.is_empty() && batch.events.empty() && batch.samples.empty()) return;
   SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/batch.h"
+#include "store/clock_step.h"
 #include "store/sqlite.h"
 
 namespace har::store {
@@ -57,7 +58,7 @@ class Rows {
     std::vector<std::string> forgotten;
     bool is_empty() const { return names.empty() && forgotten.empty(); }
   };
-  void look_at_clock(const StateRows& state);
+  void forget_digests();
   Difference difference(const Batch& batch) const;
   void delete_others(const std::string& name, const std::vector<EndpointRow>& endpoints);
   void write_endpoint(const EndpointRow& row, const StateRows& state);
@@ -68,7 +69,7 @@ class Rows {
   SQLite::Statement put_name_, put_endpoint_, put_event_, put_sample_;
   SQLite::Statement delete_name_, delete_endpoints_, list_endpoints_, delete_endpoint_;
   std::unordered_map<std::string, Known> known_;
-  std::optional<Duration> wall_base_;  // the wall clock's zero by the monotonic one, when the rows were written
+  ClockStep clock_step_;
 };
 
 }  // namespace har::store

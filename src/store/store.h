@@ -15,9 +15,6 @@
 
 namespace har::store {
 
-// A change of the wall clock by more than this between two looks is a step of it.
-inline constexpr Duration kClockStep = std::chrono::minutes(1);
-
 struct NameRow {
   std::string name;
   std::uint64_t queries = 0;

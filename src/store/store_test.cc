@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "store/clock_step.h"
 #include "store/schema.h"
 #include "store/testing.h"
 
@@ -106,6 +107,23 @@ TEST(Store, ATimeInTheFutureCountsAsAgeZero) {
   ASSERT_EQ(store.loaded().endpoints.size(), 1U);
   EXPECT_EQ(store.loaded().endpoints[0].age, Duration::zero());
   EXPECT_EQ(store.loaded().endpoints[0].since_success, Duration::zero());
+}
+
+TEST(ClockStep, IsNeitherTheFlowNorASlowCorrectionNorSeenTwice) {
+  ClockStep clock;
+  Instant now{hours(5)};
+  WallTime wall{hours(24 * 365 * 50)};
+  const auto after = [&](Duration by_ours, Duration by_the_wall) {
+    now += by_ours;
+    wall += std::chrono::duration_cast<std::chrono::microseconds>(by_the_wall);
+    return clock.look(now, wall);
+  };
+  EXPECT_EQ(after({}, {}), Duration::zero()) << "the first look knows of none before";
+  EXPECT_EQ(after(hours(9), hours(9)), Duration::zero());
+  for (int i = 0; i < 1'000; ++i) ASSERT_EQ(after(seconds(10), seconds(11)), Duration::zero());
+  EXPECT_EQ(after(seconds(1), hours(2)), hours(2) - seconds(1));
+  EXPECT_EQ(after(seconds(1), seconds(1)), Duration::zero());
+  EXPECT_EQ(after(seconds(1), seconds(1) - hours(3)), -hours(3));
 }
 
 // Else a start after the clock's step would take rows that have not changed since for a year old.
