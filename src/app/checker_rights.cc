@@ -65,14 +65,12 @@ void allow_files(Filter& filter) {
   filter.allow(SCMP_SYS(mmap), {of_these(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), has_none(3, MAP_ANONYMOUS)});
 }
 
-// Beyond those of the answerer: netlink for the host's own addresses, and what libcurl makes a channel to itself of.
+// Beyond those of the answerer: netlink for the host's own addresses.
 void allow_more_sockets(Filter& filter) {
   filter.allow(SCMP_SYS(socket),
                {is(0, AF_NETLINK), is_but_for(1, SOCK_NONBLOCK | SOCK_CLOEXEC, SOCK_RAW), is(2, NETLINK_ROUTE)});
-  filter.allow(SCMP_SYS(socketpair), {is(0, AF_UNIX)});
-  filter.allow({SCMP_SYS(bind), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-                SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create),
-                SCMP_SYS(timerfd_settime), SCMP_SYS(select), SCMP_SYS(pselect6)});
+  filter.allow({SCMP_SYS(bind), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2),
+                SCMP_SYS(pipe2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime)});
   for (const int request : {FIONBIO, FIONREAD, SIOCGIFINDEX}) {
     filter.allow(SCMP_SYS(ioctl), {is(1, static_cast<scmp_datum_t>(request))});
   }
@@ -149,7 +147,7 @@ Result<void> drop_checker_rights(const std::string& user, const std::vector<std:
   return {};
 }
 
-// Found with strace over all end-to-end tests. libcurl and OpenSSL change faster than we do, and a checker that is
+// Found with strace over all end-to-end tests. OpenSSL and sqlite change faster than we do, and a checker that is
 // killed over and over checks nothing: so what is not named is refused, and only what is hostile kills.
 Filter checker_filter() {
   Filter filter(Filter::Otherwise::kRefuse);

@@ -1,7 +1,9 @@
 // One exchange of an http or https check on a connection that stands: the TLS handshake, the request out, the response
 // in, until the verdict.
-// Not for: what libcurl does (http_probe.h), timeouts and waiting (prober.h).
-// Thread: the control thread.  Tested by: http_probe_test.cc, https_probe_test.cc, prober_test.cc
+// A connection is one exchange: nothing is kept or reused. HTTP/1.1 only: a health page needs no more, and every server
+// speaks it. No redirects, proxies, cookies.
+// Not for: connecting (tcp_probe.h), timeouts, limits and waiting (prober.h).
+// Thread: the control thread.  Tested by: http_exchange_test.cc, tls_stream_test.cc, prober_test.cc
 #pragma once
 
 #include <optional>

@@ -23,37 +23,13 @@ std::string_view trimmed(std::string_view text) {
   return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-bool is_plain_host(std::string_view host) {
-  return !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
-    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '.' || c == '-' || c == '_';
-  });
-}
-
-bool is_plain_path(std::string_view path) {
-  return path.starts_with('/') &&
-         std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c <= '~' && c != '#'; });
-}
-
-// "Name: value". What curl gives a meaning of its own ("Name:", "Name;") is not.
-bool is_plain_header(std::string_view line) {
-  const auto colon = line.find(':');
-  return colon != line.npos && colon > 0 && line.find_first_of("\r\n; \t") >= colon &&
-         line.find_first_of("\r\n") == line.npos && !trimmed(line.substr(colon + 1)).empty();
-}
-
 }  // namespace
 
-std::optional<std::string> plain_request(const config::Check& check) {
-  const std::string& host = check.http_host.empty() ? check.host : check.http_host;
+std::string request_text(const config::Check& check) {
+  const std::string& host = asked_host(check);
   const auto ip = IpAddress::parse(host);
   const bool is_v6 = ip && ip->family == Family::kV6;
   const std::string_view path = check.http->path.empty() ? std::string_view("/") : std::string_view(check.http->path);
-  if (!(is_v6 || is_plain_host(host)) || !is_plain_path(path)) return std::nullopt;
-  // An underscore is under no wildcard for OpenSSL; a last dot is in no certificate.
-  const bool is_https = check.method == config::CheckMethod::kHttps;
-  if (is_https && (host.find('_') != host.npos || host.ends_with('.'))) return std::nullopt;
-  if (!std::all_of(check.http->headers.begin(), check.http->headers.end(), is_plain_header)) return std::nullopt;
-
   std::string text;
   text.reserve(256);
   text.append("GET ").append(path).append(" HTTP/1.1\r\n");
@@ -64,7 +40,8 @@ std::optional<std::string> plain_request(const config::Check& check) {
     text.append(name).append(": ").append(value).append("\r\n");
   };
   std::string authority = is_v6 ? "[" + host + "]" : host;
-  if (check.port != (is_https ? 443 : 80)) authority.append(":").append(std::to_string(check.port));
+  if (check.port != (check.method == config::CheckMethod::kHttps ? 443 : 80))
+    authority.append(":").append(std::to_string(check.port));
   add("Host", authority);
   add("User-Agent", "har/" HAR_VERSION);
   add("Accept", "*/*");

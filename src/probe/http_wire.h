@@ -2,7 +2,7 @@
 // and the body that HttpReading judges. Pure.
 // Not for: what a response means (http_reading.h); TLS and sockets (tls_stream.h, http_exchange.h).
 // Bounds: those of HttpReading; a line that does not end is no longer than its head; a chunk's first line 1 KiB.
-// Why not libcurl: doc/decisions/0004.  Source: RFC 9110, RFC 9112.  Thread: any.
+// Why not libcurl: doc/decisions/0007.  Source: RFC 9110, RFC 9112.  Thread: any.
 // Tested by: http_wire_test.cc, tests/fuzz/http_fuzz.cc
 #pragma once
 
@@ -16,9 +16,14 @@
 
 namespace har::probe {
 
-// Nothing where host, path or headers hold something that would have to be escaped, refused or left out, or where the
-// libraries differ over which certificate names the host: libcurl knows how.
-std::optional<std::string> plain_request(const config::Check& check);
+// For the Host header, for SNI and for the certificate: a name or an IP literal without brackets.
+inline const std::string& asked_host(const config::Check& check) {
+  return check.http_host.empty() ? check.host : check.http_host;
+}
+
+// Host, path and headers are sent as they are. requires: they are as config::load leaves them, which accepts nothing
+// that would have to be escaped.
+std::string request_text(const config::Check& check);
 
 class HttpWire {
  public:

@@ -15,7 +15,6 @@
 #include "net/clock.h"
 #include "net/one_shots.h"
 #include "probe/http_exchange.h"
-#include "probe/http_probe.h"
 #include "probe/lateness.h"
 #include "probe/polite_close.h"
 #include "probe/schedule.h"
@@ -54,8 +53,7 @@ struct Prober::Impl {
     Instant queued_at{};
     Duration queued{};
     TcpAttempt tcp;
-    std::optional<HttpExchange> own;
-    std::optional<HttpProbes::Ticket> http;  // what plain_request() leaves to it
+    std::optional<HttpExchange> exchange;
   };
   struct Entry {
     health::CheckTarget target;
@@ -80,7 +78,6 @@ struct Prober::Impl {
         limits(m),
         schedule(m, seed),
         closer(l),
-        http(l, closer),
         waiting(l, [this](net::OneShots::Token token) { look(token); }),
         wake(l, [this] { serve(); }),
         deadline_timer(l, [this] { look_at_deadlines(); }),
@@ -141,7 +138,7 @@ struct Prober::Impl {
     Probe* const probe = find(static_cast<CheckId>(token >> 32U), static_cast<std::uint32_t>(token));
     if (probe == nullptr) return;
     if (probe->phase == Probe::Phase::kConnecting) return connected(*probe, probe->tcp.end());
-    if (probe->own) go_on(*probe);
+    if (probe->exchange) go_on(*probe);
   }
 
   void connected(Probe& probe, int error) {
@@ -170,39 +167,25 @@ struct Prober::Impl {
       probe.securing = true;
       ++securing;
     }
-    const health::CheckTarget& target = entries.at(probe.id).target;
-    if (auto request = plain_request(target.check)) return ask(probe, target.check, std::move(*request));
-    probe.http = http.begin(
-        probe.tcp.take_socket(), target,
-        [this, id = probe.id, serial = probe.serial] {
-          if (Probe* const p = find(id, serial)) secured(*p);
-        },
-        [this, id = probe.id, serial = probe.serial](const Verdict& verdict, Instant at) {
-          if (Probe* const p = find(id, serial)) finish(*p, verdict, at);
-        });
-    if (!probe.http) no_room(probe, "no memory");
-  }
-
-  void ask(Probe& probe, const config::Check& check, std::string request) {
+    const config::Check& check = entries.at(probe.id).target.check;
     std::optional<TlsStream> tls;
     if (probe.tls) {
       SSL_CTX* const context = contexts.get(check.http->ca_file, check.tls_verify, net::now());
       if (context == nullptr) return finish(probe, {Outcome::kOtherError, 0, "CA file cannot be read"}, net::now());
-      tls.emplace(context, check.http_host.empty() ? check.host : check.http_host);
+      tls.emplace(context, asked_host(check));
     }
-    probe.own.emplace(probe.tcp.take_socket(), std::move(request), check, std::move(tls));
+    probe.exchange.emplace(probe.tcp.take_socket(), request_text(check), check, std::move(tls));
     go_on(probe);
   }
 
   void go_on(Probe& probe) {
-    const net::Watch::Interest next = probe.own->go_on();
-    if (next == net::Watch::kNone) return finish(probe, probe.own->verdict(), net::now());
-    if (probe.securing && probe.own->is_secured()) secured(probe);
-    const int error = waiting.wait_again(probe.own->fd(), token_of(probe), next);
+    const net::Watch::Interest next = probe.exchange->go_on();
+    if (next == net::Watch::kNone) return finish(probe, probe.exchange->verdict(), net::now());
+    if (probe.securing && probe.exchange->is_secured()) secured(probe);
+    const int error = waiting.wait_again(probe.exchange->fd(), token_of(probe), next);
     if (error != 0) no_room(probe, std::strerror(error));
   }
 
-  // Also from inside libcurl: touches timers and counters only.
   void secured(Probe& probe) {
     if (std::exchange(probe.securing, false)) --securing;
     if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
@@ -229,8 +212,9 @@ struct Prober::Impl {
   void timed_out(Probe& probe, Instant now) {
     std::string_view reason = "timeout connecting";
     if (probe.phase == Probe::Phase::kQueued) reason = "timeout waiting for a handshake";
-    const bool has_head = probe.own ? probe.own->has_head() : probe.http && http.has_head(*probe.http);
-    if (probe.own || probe.http) reason = has_head ? "timeout in the body" : "timeout waiting for the response";
+    if (probe.exchange) {
+      reason = probe.exchange->has_head() ? "timeout in the body" : "timeout waiting for the response";
+    }
     if (probe.securing) reason = "timeout in the TLS handshake";
     finish(probe, {Outcome::kTimeout, 0, reason}, now);
   }
@@ -277,8 +261,7 @@ struct Prober::Impl {
 
   // Out of everything that knows it; it ends with the caller's hold on it.
   std::unique_ptr<Probe> detach(Probe& probe) {
-    if (probe.own) closer.close(probe.own->end());
-    if (probe.http) http.give_up(*probe.http);
+    if (probe.exchange) closer.close(probe.exchange->end());
     if (std::exchange(probe.securing, false)) --securing;
     if (std::exchange(probe.holds_handshake, false)) schedule.handshake_ended();
     auto& probes = entries.at(probe.id).probes;
@@ -346,7 +329,6 @@ struct Prober::Impl {
   Schedule schedule;
   Lateness lateness;
   PoliteCloser closer;
-  HttpProbes http;
   TlsContexts contexts;
   net::OneShots waiting;
   std::unordered_map<CheckId, Entry> entries;

@@ -1,6 +1,6 @@
 // Runs the probes: keeps every check's schedule, starts TCP and HTTP(S) probes, yields one observation each.
 // Source: SEMANTICS "Checking".  Thread: the control thread.
-// Tested by: prober_test.cc, schedule_test.cc, http_probe_test.cc, https_probe_test.cc, tcp_probe_test.cc
+// Tested by: prober_test.cc, schedule_test.cc, http_exchange_test.cc, tls_stream_test.cc, tcp_probe_test.cc
 #pragma once
 
 #include <cstdint>

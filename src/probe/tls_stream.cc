@@ -1,6 +1,5 @@
 #include "probe/tls_stream.h"
 
-#include <curl/curl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -17,7 +16,8 @@ namespace har::probe {
 namespace {
 
 constexpr Duration kCaMemory = std::chrono::minutes(10);  // until a CA file is read again, so that a new one is seen
-constexpr unsigned kMostRecordsWithoutText = 64;          // tickets, new keys: each costs us far more than the peer
+constexpr const char* kSystemCaFile = "/etc/ssl/certs/ca-certificates.crt";  // Debian's package ca-certificates
+constexpr unsigned kMostRecordsWithoutText = 64;  // tickets, new keys: each costs us far more than the peer
 constexpr std::array<unsigned char, 9> kAlpn = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
 // Versions, ciphers, curves and the security level are the library's, which openssl.cnf sets for the whole system.
@@ -28,7 +28,7 @@ std::unique_ptr<SSL_CTX, FreeTls> make_context(const std::string& ca_file, bool 
   SSL_CTX_set_options(c, SSL_OP_ALL | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_clear_options(c, SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS);
   SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);  // thousands may wait for a response
-  SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);  // read() counts
+  SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);     // read() counts
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_alpn_protos(c, kAlpn.data(), kAlpn.size());
   // A server that asks for a certificate when it has seen the path gets an empty one.
@@ -41,15 +41,20 @@ std::unique_ptr<SSL_CTX, FreeTls> make_context(const std::string& ca_file, bool 
   return made;
 }
 
+// OpenSSL lets a wildcard stand for letters, digits and hyphens; hosts have underscores as well. As for OpenSSL the
+// wildcard is a whole label, the first, with two more behind it.
+bool is_under_a_wildcard(X509* certificate, const std::string& host) {
+  const auto dot = host.find('.');
+  if (host.substr(0, dot).find('_') == host.npos || dot == host.rfind('.')) return false;
+  const std::string wildcard = "*" + host.substr(dot);
+  return X509_check_host(certificate, wildcard.data(), wildcard.size(),
+                         X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
+}
+
 }  // namespace
 
 void FreeTls::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 void FreeTls::operator()(SSL* connection) const { SSL_free(connection); }
-
-std::string system_ca_file() {
-  const char* const built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
-  return built_in != nullptr ? built_in : "/etc/ssl/certs/ca-certificates.crt";
-}
 
 std::string_view certificate_reason(long verify_result) {
   switch (verify_result) {
@@ -73,7 +78,7 @@ std::string_view certificate_reason(long verify_result) {
 
 SSL_CTX* TlsContexts::get(const std::string& ca_file, bool verify, Instant now) {
   std::erase_if(kept_, [&](const Kept& k) { return now - k.read_at >= kCaMemory; });
-  const std::string file = !verify ? "" : ca_file.empty() ? system_ca_file() : ca_file;
+  const std::string file = !verify ? "" : ca_file.empty() ? kSystemCaFile : ca_file;
   auto at =
       std::find_if(kept_.begin(), kept_.end(), [&](const Kept& k) { return k.verify == verify && k.ca_file == file; });
   if (at == kept_.end()) {
@@ -128,7 +133,7 @@ bool TlsStream::has_its_name() const {
   const bool is_named = ip ? X509_check_ip(certificate, ip->bytes.data(), ip->size(), 0) == 1
                            : X509_check_host(certificate, host_.data(), host_.size(),
                                              flags | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
-  if (is_named) return true;
+  if (is_named || is_under_a_wildcard(certificate, host_)) return true;
   return X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) < 0 &&
          X509_check_host(certificate, host_.data(), host_.size(), flags, nullptr) == 1;
 }

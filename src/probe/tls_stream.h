@@ -2,9 +2,9 @@
 // comes out, and the plain text between. And the contexts that connections share, which hold the certificates to trust.
 // Not for: sockets and waiting (http_exchange.h).
 // Each connection is a full handshake: no session is kept or resumed, which would not show an expired certificate.
-// The certificate's chain is verified in the handshake; then, before a word is sent, its name: as libcurl does, and
-// with its rules (doc/decisions/0006). Wraps OpenSSL, which no other folder names.  Source: RFC 8446, RFC 5246, RFC
-// 9525. Thread: the control thread.  Tested by: https_probe_test.cc
+// The certificate's chain is verified in the handshake; then, before a word is sent, its name, with
+// libcurl's rules (doc/decisions/0006). Wraps OpenSSL, which no other folder names.  Source: RFC 8446, RFC 5246, RFC
+// 9525. Thread: the control thread.  Tested by: tls_stream_test.cc
 #pragma once
 
 #include <openssl/types.h>
@@ -27,8 +27,6 @@ struct FreeTls {
   void operator()(SSL_CTX* context) const;
   void operator()(SSL* connection) const;
 };
-
-std::string system_ca_file();  // the one that libcurl was built with
 
 // Parsing the system's bundle takes some 40 ms: a context is used until its file is to be read again.
 class TlsContexts {

@@ -66,15 +66,14 @@ void compare(const Config& a, const Config& b) {
 
 // The request that a check sends: what was configured cannot add a line to it, nor end it early.
 void request_must_hold(const Check& check) {
-  const auto request = probe::plain_request(check);
-  if (!request) return;  // libcurl makes it
-  require(request->starts_with("GET /") && request->find("\r\n\r\n") == request->size() - 4);
-  require(request->find('\0') == std::string::npos);
-  require(static_cast<std::size_t>(std::count(request->begin(), request->end(), '\n')) <=
+  const std::string request = probe::request_text(check);
+  require(request.starts_with("GET /") && request.find("\r\n\r\n") == request.size() - 4);
+  require(request.find('\0') == std::string::npos);
+  require(static_cast<std::size_t>(std::count(request.begin(), request.end(), '\n')) <=
           check.http->headers.size() + 5);
-  for (std::size_t at = 0; at < request->size(); ++at) {
-    if ((*request)[at] == '\n') require((*request)[at - 1] == '\r');
-    if ((*request)[at] == '\r') require((*request)[at + 1] == '\n');
+  for (std::size_t at = 0; at < request.size(); ++at) {
+    if (request[at] == '\n') require(request[at - 1] == '\r');
+    if (request[at] == '\r') require(request[at + 1] == '\n');
   }
 }
 

@@ -99,10 +99,6 @@ TEST_F(CheckerRights, ChecksGoOn) {
     std::strcpy(request.ifr_name, "lo");
     return ioctl(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), SIOCGIFINDEX, &request);
   });
-  goes_on("libcurl's channel to itself", []() -> long {
-    int ends[2];
-    return socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
-  });
 }
 
 TEST_F(CheckerRights, ThreadsGoOn) {

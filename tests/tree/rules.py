@@ -21,7 +21,7 @@ PURE_WORDS = re.compile(r"\b(?:steady_clock|system_clock|high_resolution_clock)\
 LIBRARIES = {
     "net": ("libevent", re.compile(r"^event2?(?:/|\.h$)|^ev(?:ent|util|http|dns|buffer)[a-z_]*\.h$"),
             re.compile(r"\b(?:event_(?:new|add|del|free|base_\w+)|evutil_\w+|bufferevent_\w+|evbuffer_\w+)\b")),
-    "probe": ("libcurl or OpenSSL", re.compile(r"^(?:curl|openssl)/"), re.compile(r"\b(?:curl_\w+|CURL\w*|SSL_\w+)\b")),
+    "probe": ("OpenSSL", re.compile(r"^openssl/"), re.compile(r"\bSSL_\w+\b")),
     "store": ("sqlite", re.compile(r"^(?:sqlite3\.h|SQLiteCpp/)"), re.compile(r"\b(?:sqlite3_\w+|SQLite::)")),
 }
 

@@ -35,7 +35,7 @@ def test_the_answerer_links_none_of_the_checkers_libraries():
         pytest.skip(f"{program} is not built")
     linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     assert "libc.so" in linked
-    for library in ("libcurl", "libssl", "libcrypto", "libgnutls", "libsqlite3"):
+    for library in ("libssl", "libcrypto", "libgnutls", "libsqlite3"):
         assert library not in linked, linked
 
 
@@ -47,10 +47,10 @@ GOOD = {
     "dns/b.h": "#pragma once\n",
     "dns/testing.h": "#pragma once\n#include <gtest/gtest.h>\n",
     "dns/a_test.cc": '#include <thread>\n#include <mutex>\n#include "dns/testing.h"\n',
-    "net/a.h": "#pragma once\n#include <event2/event.h>\n// curl_easy_init is named here\n",
+    "net/a.h": "#pragma once\n#include <event2/event.h>\n// SSL_new is named here\n",
     "net/mailbox.h": "#pragma once\n#include <mutex>\n",
     "table/a.h": "#pragma once\n#include <atomic>\n",
-    "probe/a.cc": '#include <curl/curl.h>\n#include "net/a.h"\nint x = curl_global_init(0);\n',
+    "probe/a.cc": '#include <openssl/ssl.h>\n#include "net/a.h"\nSSL* x = SSL_new(0);\n',
     "store/a.cc": "#include <sqlite3.h>\n",
 }
 BAD = [
@@ -66,8 +66,8 @@ BAD = [
     (rules.impure, "dns/c.cc", "#include <atomic>\n", "<atomic> in a pure folder"),
     (rules.impure, "table/c.cc", "#include <thread>\n", "<thread> in a pure folder"),
     (rules.impure, "dns/c.cc", "auto t = std::chrono::steady_clock::now();\n", "steady_clock::now"),
-    (rules.libraries_elsewhere, "net/c.cc", "#include <curl/curl.h>\n", "libcurl or OpenSSL is named in probe only"),
-    (rules.libraries_elsewhere, "net/c.cc", "void f(CURL*);\n", "libcurl or OpenSSL is named in probe only"),
+    (rules.libraries_elsewhere, "net/c.cc", "#include <openssl/ssl.h>\n", "OpenSSL is named in probe only"),
+    (rules.libraries_elsewhere, "net/c.cc", "void f() { SSL_free(0); }\n", "OpenSSL is named in probe only"),
     (rules.libraries_elsewhere, "probe/c.cc", "#include <event2/event.h>\n", "libevent is named in net only"),
     (rules.libraries_elsewhere, "probe/c.cc", "#include <SQLiteCpp/SQLiteCpp.h>\n", "sqlite is named in store only"),
     (rules.locks_elsewhere, "net/c.cc", "#include <mutex>\n", "locks are in"),

@@ -1,4 +1,4 @@
-#include "probe/http_probe.h"
+#include "probe/http_exchange.h"
 
 #include <gtest/gtest.h>
 
@@ -35,7 +35,7 @@ Single ask_body(const std::string& response, const std::string& body) {
   return ask(answers(response), [&](config::Check& c) { c.http.edit().expect_body = body; });
 }
 
-TEST(HttpProbe, A200IsOkWithTheKernelsRttAndTheTimeToTheVerdict) {
+TEST(HttpCheck, A200IsOkWithTheKernelsRttAndTheTimeToTheVerdict) {
   const Single single = ask(answers(kOk));
   EXPECT_EQ(single.outcome(), Outcome::kOk);
   EXPECT_EQ(single.observation->status, 200);
@@ -44,7 +44,7 @@ TEST(HttpProbe, A200IsOkWithTheKernelsRttAndTheTimeToTheVerdict) {
   EXPECT_GT(single.observation->total, single.observation->connect);
 }
 
-TEST(HttpProbe, TheRequestIsAGetWithHostAndHeadersAsConfigured) {
+TEST(HttpCheck, TheRequestIsAGetWithHostAndHeadersAsConfigured) {
   std::string request;
   Server server([&](const Peer& p) {
     request = p.read_head();
@@ -63,18 +63,7 @@ TEST(HttpProbe, TheRequestIsAGetWithHostAndHeadersAsConfigured) {
   EXPECT_EQ(request.find("Upgrade"), request.npos);
 }
 
-TEST(HttpProbe, UrlsBracketLiteralsAndPreferTheHttpHost) {
-  config::Check check;
-  check.host = "2001:db8::1";
-  EXPECT_EQ(probe_url(check), "http://[2001:db8::1]:80/");
-  check.method = CheckMethod::kHttps;
-  check.port = 8443;
-  check.http_host = "www_1.example.test";
-  check.http.edit().path = "/x?y";
-  EXPECT_EQ(probe_url(check), "https://www_1.example.test:8443/x?y");
-}
-
-TEST(HttpProbe, AnIpv6LiteralIsAskedWithItsBrackets) {
+TEST(HttpCheck, AnIpv6LiteralIsAskedWithItsBrackets) {
   std::string request;
   Server server(
       [&](const Peer& p) {
@@ -88,7 +77,7 @@ TEST(HttpProbe, AnIpv6LiteralIsAskedWithItsBrackets) {
   EXPECT_NE(request.find("\r\nHost: [::1]:"), request.npos) << request;
 }
 
-TEST(HttpProbe, ARedirectIsNotFollowed) {
+TEST(HttpCheck, ARedirectIsNotFollowed) {
   Server elsewhere(answers(kOk));
   const std::string location = "http://127.0.0.1:" + std::to_string(elsewhere.port()) + "/";
   const Single single = ask(answers("HTTP/1.1 302 Found\r\nLocation: " + location + "\r\nContent-Length: 0\r\n\r\n"));
@@ -97,7 +86,7 @@ TEST(HttpProbe, ARedirectIsNotFollowed) {
   EXPECT_EQ(elsewhere.connections(), 0);
 }
 
-TEST(HttpProbe, TheEnvironmentsProxyIsNotUsed) {
+TEST(HttpCheck, TheEnvironmentsProxyIsNotUsed) {
   Server proxy(answers("HTTP/1.1 503 Proxy\r\n\r\n"));
   const std::string url = "http://127.0.0.1:" + std::to_string(proxy.port());
   for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY"}) setenv(name, url.c_str(), 1);
@@ -106,14 +95,14 @@ TEST(HttpProbe, TheEnvironmentsProxyIsNotUsed) {
   EXPECT_EQ(proxy.connections(), 0);
 }
 
-TEST(HttpProbe, InterimResponsesAreSkipped) {
+TEST(HttpCheck, InterimResponsesAreSkipped) {
   const Single single =
       ask(answers(std::string("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") + kOk));
   EXPECT_EQ(single.outcome(), Outcome::kOk);
   EXPECT_EQ(single.observation->status, 200);
 }
 
-TEST(HttpProbe, TheVerdictFallsAtTheEndOfTheHeadsThoughTheBodyNeverEnds) {
+TEST(HttpCheck, TheVerdictFallsAtTheEndOfTheHeadsThoughTheBodyNeverEnds) {
   const Single single = ask([](const Peer& p) {
     p.read_head();
     p.send("HTTP/1.1 200 OK\r\n\r\n");
@@ -124,7 +113,7 @@ TEST(HttpProbe, TheVerdictFallsAtTheEndOfTheHeadsThoughTheBodyNeverEnds) {
   EXPECT_LT(single.took, milliseconds(400));
 }
 
-TEST(HttpProbe, AnEndlessBodyIsReadToItsMatchOrTo64KiB) {
+TEST(HttpCheck, AnEndlessBodyIsReadToItsMatchOrTo64KiB) {
   for (const bool has_match : {true, false}) {
     std::atomic<std::size_t> sent = 0;
     const Single single = ask(
@@ -141,7 +130,7 @@ TEST(HttpProbe, AnEndlessBodyIsReadToItsMatchOrTo64KiB) {
   }
 }
 
-TEST(HttpProbe, TheBodyIsJudgedAtItsEnd) {
+TEST(HttpCheck, TheBodyIsJudgedAtItsEnd) {
   EXPECT_EQ(ask_body(kOk, "ok").outcome(), Outcome::kOk);
   const Single wrong = ask_body(kOk, "fine");
   EXPECT_EQ(wrong.outcome(), Outcome::kResponseError);
@@ -152,7 +141,7 @@ TEST(HttpProbe, TheBodyIsJudgedAtItsEnd) {
   EXPECT_EQ(coded.reason(), "transfer coding not supported");
 }
 
-TEST(HttpProbe, AWrongLengthIsABrokenBodyUnlessTheMatchCameBefore) {
+TEST(HttpCheck, AWrongLengthIsABrokenBodyUnlessTheMatchCameBefore) {
   const std::string short_body = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nready";
   EXPECT_EQ(ask_body(short_body, "ready").outcome(), Outcome::kOk);
   const Single single = ask_body(short_body, "never");
@@ -165,7 +154,7 @@ TEST(HttpProbe, AWrongLengthIsABrokenBodyUnlessTheMatchCameBefore) {
             Outcome::kResponseError);
 }
 
-TEST(HttpProbe, WhatIsNotHttpIsAResponseError) {
+TEST(HttpCheck, WhatIsNotHttpIsAResponseError) {
   for (const char* response : {"<html>hello</html>", "SSH-2.0-OpenSSH_9.2\r\n", "", "HTTP/", "HTTP/1.1\r\n\r\n",
                                "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "\r\n\r\n",
                                "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 abc OK\r\n\r\n", "ICY 200 OK\r\n\r\n"}) {
@@ -174,11 +163,11 @@ TEST(HttpProbe, WhatIsNotHttpIsAResponseError) {
   }
 }
 
-TEST(HttpProbe, Http09IsRefusedEvenWithAMatchingBody) {
+TEST(HttpCheck, Http09IsRefusedEvenWithAMatchingBody) {
   EXPECT_EQ(ask_body("everything is ready here", "ready").outcome(), Outcome::kResponseError);
 }
 
-TEST(HttpProbe, HeadsWithoutEndEndTheProbe) {
+TEST(HttpCheck, HeadsWithoutEndEndTheProbe) {
   for (const std::string& piece : {"X-Long: " + std::string(1'000, 'x') + "\r\n", std::string(1'000, 'y')}) {
     std::atomic<std::size_t> sent = 0;
     const Single single = ask([&](const Peer& p) {
@@ -199,7 +188,7 @@ TEST(HttpProbe, HeadsWithoutEndEndTheProbe) {
   EXPECT_EQ(interim.outcome(), Outcome::kResponseError);
 }
 
-TEST(HttpProbe, SlowHeadersAreATimeoutAtCheckTimeout) {
+TEST(HttpCheck, SlowHeadersAreATimeoutAtCheckTimeout) {
   const Single single = ask([](const Peer& p) {
     p.read_head();
     for (const char c : std::string("HTTP/1.1 200 OK\r\nServer: as slow as it can be while it still moves\r\n\r\n")) {
@@ -213,7 +202,7 @@ TEST(HttpProbe, SlowHeadersAreATimeoutAtCheckTimeout) {
   EXPECT_LT(single.observation->total, milliseconds(600));
 }
 
-TEST(HttpProbe, ABodyThatStallsIsATimeout) {
+TEST(HttpCheck, ABodyThatStallsIsATimeout) {
   const Single single = ask(
       [](const Peer& p) {
         p.read_head();
@@ -225,7 +214,7 @@ TEST(HttpProbe, ABodyThatStallsIsATimeout) {
   EXPECT_EQ(single.reason(), "timeout in the body");
 }
 
-TEST(HttpProbe, AResetAtAnyStageIsAResponseError) {
+TEST(HttpCheck, AResetAtAnyStageIsAResponseError) {
   const std::string before[] = {"", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nServer: x\r\n"};
   for (const std::string& sent : before) {
     const Single single = ask([&](const Peer& p) {
@@ -250,19 +239,12 @@ TEST(HttpProbe, AResetAtAnyStageIsAResponseError) {
   EXPECT_EQ(body.outcome(), Outcome::kResponseError);
 }
 
-TEST(HttpProbe, ARefusedConnectionIsAConnectError) {
+TEST(HttpCheck, ARefusedConnectionIsAConnectError) {
   std::uint16_t port = 0;
   { port = Server(answers(kOk)).port(); }
   const Single single = probe_once(target(CheckMethod::kHttp, port));
   EXPECT_EQ(single.outcome(), Outcome::kConnectError);
   EXPECT_EQ(single.reason(), "refused");
-}
-
-TEST(HttpProbe, AnUnusableHostIsAnErrorOfItsOwnAndNoNameIsEverResolved) {
-  const Single single = ask(answers(kOk), [](config::Check& c) { c.http_host = "a b"; });
-  EXPECT_EQ(single.outcome(), Outcome::kOtherError) << single.reason();
-  const Single unresolvable = ask(answers(kOk), [](config::Check& c) { c.http_host = "no-such-name.invalid"; });
-  EXPECT_EQ(unresolvable.outcome(), Outcome::kOk);
 }
 
 }  // namespace
