@@ -107,7 +107,7 @@ class Daemon:
         for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             try:
                 found[pathlib.Path(f"/proc/{pid}/comm").read_text().strip()] = int(pid)
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 pass
         return found
 
