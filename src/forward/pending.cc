@@ -36,7 +36,7 @@ std::uint32_t Pending::take(Record::State state) {
   if (free.count == 0) {
     const auto first = static_cast<std::uint32_t>(blocks_.size()) * kBlock;
     blocks_.push_back(std::make_unique<Record[]>(kBlock));
-    heap_.reserve(blocks_.size() * kBlock);
+    if (heap_.capacity() < blocks_.size() * kBlock) heap_.reserve(2 * blocks_.size() * kBlock);
     for (std::uint32_t i = 0; i < kBlock; ++i) append(first + kBlock - 1 - i, Record::State::kFree);
   }
   const std::uint32_t record = free.newest;

@@ -1,7 +1,7 @@
 // What is in flight: a record for each query, a handle for each of its tries, found by socket and message ID. Also who
 // is the oldest, and whose time comes next. Plain data structures: no sockets, no clock, no rule of DNS.
-// Memory comes in blocks of 256 records when the peak of queries in flight rises, and is kept: nothing is allocated for
-// a query otherwise (except for what does not fit into 512 octets, and that has a bound of its own).
+// Memory comes in blocks of 32 records (50 KiB) when the peak of queries in flight rises, and is kept: nothing is
+// allocated for a query otherwise (except for what does not fit into 512 octets, and that has a bound of its own).
 //
 //   record  free -> active (a client waits) -> lingering (its client is served, but replies to its tries are still
 //           listened to: they measure the upstreams) -> free
@@ -108,7 +108,7 @@ class Pending {
   std::uint32_t next_to_wake() const { return heap_.empty() ? kNone : heap_[0]; }
 
  private:
-  static constexpr std::uint32_t kBlock = 256;
+  static constexpr std::uint32_t kBlock = 32;
   static constexpr std::size_t kBuckets = 1 << 15;
   struct List {
     std::uint32_t oldest = kNone;
