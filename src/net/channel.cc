@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -20,6 +21,20 @@ bool wait_for(int fd, short what, int wait_ms) {
     if (errno != EINTR) return false;
   }
   return false;
+}
+
+ssize_t receive_now(int fd, msghdr& header, int flags) {
+  for (;;) {
+    const ssize_t size = recvmsg(fd, &header, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (size >= 0 || errno != EINTR) return size;
+  }
+}
+
+// Of the message that comes next, without taking it: room for the longest one would be 64 KiB for a beat of four
+// octets. As recvmsg(2).
+ssize_t size_of_next(int fd) {
+  msghdr nothing{};
+  return receive_now(fd, nothing, MSG_PEEK | MSG_TRUNC);
 }
 
 }  // namespace
@@ -62,7 +77,11 @@ Channel::Status Channel::receive(Message& out, int wait_ms) {
   if (!fd_) return Status::kClosed;
   if (wait_ms != 0 && !wait_for(fd_.get(), POLLIN, wait_ms)) return Status::kNothing;
   out = Message{};
-  std::string body(Message::kMaxBody, '\0');
+  ssize_t size = size_of_next(fd_.get());
+  std::string body;
+  if (size > static_cast<ssize_t>(sizeof out.type)) {
+    body.resize(std::min(static_cast<std::size_t>(size) - sizeof out.type, Message::kMaxBody));
+  }
   std::array<iovec, 2> parts{iovec{&out.type, sizeof out.type}, iovec{body.data(), body.size()}};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * Message::kMaxFds)];
   msghdr header{};
@@ -70,10 +89,7 @@ Channel::Status Channel::receive(Message& out, int wait_ms) {
   header.msg_iovlen = parts.size();
   header.msg_control = control;
   header.msg_controllen = sizeof control;
-  ssize_t size = -1;
-  do {
-    size = recvmsg(fd_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
+  if (size >= 0) size = receive_now(fd_.get(), header, 0);
   if (size < 0) return errno == EAGAIN ? Status::kNothing : Status::kClosed;
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
