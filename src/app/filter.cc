@@ -67,6 +67,7 @@ void Filter::load(const Rights& rights) {
 #ifndef HAR_SANITIZED
   if (error_ == 0) error_ = -seccomp_load(context_.get());
   if (error_ != 0) rights.refused("system_call_filter", error_);
+  context_.reset();
 #else
   (void)rights;
 #endif

@@ -29,7 +29,8 @@ class Filter {
   Filter& kill(std::initializer_list<int> calls);
   Filter& kill(int call, std::initializer_list<scmp_arg_cmp> when);
 
-  // Binds all threads of the process, and those to come. Requires no_new_privileges().
+  // Binds all threads of the process, and those to come. Requires no_new_privileges(). Once: what it was built of, some
+  // 100 KiB, is given up.
   void load(const Rights& rights);
 
  private:
