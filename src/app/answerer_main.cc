@@ -1,5 +1,6 @@
 // hard-answerer: the data plane. Started by the keeper, which passes sockets and memory over descriptor 3.
 // This thread only talks to the keeper; the workers answer.
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -136,6 +137,7 @@ bool Answerer::serve(net::Message& message) {
     shared_.workers = std::max(worker_count, 1U);
     for (std::uint32_t i = 0; i < worker_count; ++i) workers_.push_back(std::make_unique<Worker>(i, shared_));
     seal_answerer(filter_, rights_);
+    malloc_trim(0);  // what the filter was built of
   }
   auto waiting = std::make_shared<std::atomic<std::size_t>>(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) {
@@ -178,6 +180,7 @@ void Answerer::stop() {
 
 int main() {
   har::app::prepare_child_process();
+  har::app::ask_for_short_turns();
   har::Log log("answerer");
   return har::app::Answerer(log).run();
 }

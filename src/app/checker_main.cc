@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   har::app::prepare_child_process();
+  har::app::stand_back();
   // Whatever is larger goes back to the kernel at once. Left alone, glibc raises this limit with the first large text
   // that is freed, and from then on the passing arrays of a reload make holes in the heap: 10 MB of them with 10,000
   // names.

@@ -40,6 +40,12 @@ def test_the_processes_bear_their_names(world):
     assert open(f"/proc/{world.daemon.process.pid}/comm").read().strip() == "hard"
 
 
+def test_the_checker_stands_back_behind_who_answers(world):
+    nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in world.daemon.children().items()}
+    assert nice["hard-answerer"] == os.getpriority(os.PRIO_PROCESS, world.daemon.process.pid)
+    assert nice["hard-checker"] == min(nice["hard-answerer"] + 10, 19)
+
+
 def test_a_killed_answerer_loses_at_most_the_query_it_was_at(world):
     daemon = world.daemon
     with dnsclient.Load(daemon.server, dnsclient.query("a.test").to_wire(), timeout=1.0) as load:
