@@ -1,4 +1,5 @@
 """The sections of bench/run: each starts its servers, measures, ends them, and returns its table as Markdown."""
+import concurrent.futures
 import contextlib
 import dataclasses
 import pathlib
@@ -240,8 +241,35 @@ def disturbed(s):
         return report.table(["at 10,000 q/s", *PERCENTILES, "lost"], rows)
 
 
-def paced(s, server, names):
-    return load.generator(s.limits, s.client_core, server.address, server.port, names, s.seconds, "paced", 10000)
+def paced(s, server, names, rate=10_000):
+    return load.generator(s.limits, s.client_core, server.address, server.port, names, s.seconds, "paced", rate)
+
+
+def flood(s):
+    """Configured names while 100,000 queries a second for others ask a dead upstream: one that is silent, one that refuses."""
+    with stage() as (folder, started):
+        names = names_file(folder, 10)
+        start_web(s, folder, started)
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        silent.bind(("127.0.0.1", 5390))
+        daemons = {what: start_hard(s, folder, started, 10, port, what, f'nameservers = {{ "127.0.0.1#{upstream}" }}\n', 300)
+                    for what, port, upstream in (("silent", 5310, 5390), ("refusing", 5311, 5391))}
+        time.sleep(3)
+        rows = []
+        for what, server in daemons.items():
+            calm, flooded = [], []
+            for _ in range(s.rounds):
+                calm.append(paced(s, server, names, 2000))
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    others = pool.submit(load.generator, s.limits, s.client_core, server.address, server.port, "unique",
+                                         s.seconds + 2, "rate", 100_000)
+                    time.sleep(1)
+                    flooded.append(paced(s, server, names, 2000))
+                    others.result()
+                time.sleep(2.5)  # nothing of the flood waits any more
+            rows += [percentiles(f"calm, before: {what}", calm), percentiles(f"flood at an upstream that is {what}", flooded)]
+        silent.close()
+        return report.table(["2,000 q/s of configured names", *PERCENTILES, "lost"], rows)
 
 
 def workers(s):
@@ -264,4 +292,4 @@ def workers(s):
 
 
 ALL = {"udp": udp, "forward": forward, "flight": flight, "tcp": tcp, "latency": latency, "disturbed": disturbed,
-       "workers": workers}
+       "flood": flood, "workers": workers}

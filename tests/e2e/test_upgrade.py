@@ -1,5 +1,8 @@
-"""SIGUSR2: the daemon becomes the program that stands in its place now, and no query is lost."""
+"""SIGUSR2: the daemon becomes the program that stands in its place now, and no query is lost.
+
+An upgrade from an earlier version, whose table may have another layout: with HAR_BUILD_BEFORE, a folder with its programs."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -32,22 +35,21 @@ class KeptConnection:
         self._socket.close()
 
 
-def install(folder):
+def install(folder, build=BUILD):
     """Copies of the programs, each put into its place whole, as package managers do."""
     folder.mkdir(exist_ok=True)
     for name in PROGRAMS:
-        shutil.copy2(BUILD / name, folder / f"{name}.new")
+        shutil.copy2(build / name, folder / f"{name}.new")
         os.replace(folder / f"{name}.new", folder / name)
 
 
-@pytest.fixture
-def world(lab, tmp_path):
+def make_world(lab, tmp_path, build):
     class World:
         pass
 
     world = World()
     world.folder = tmp_path / "sbin"
-    install(world.folder)
+    install(world.folder, build)
     world.first, world.second = lab.webs({}, {})
     world.upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
     world.daemon = lab.daemon(f"""
@@ -64,6 +66,11 @@ def world(lab, tmp_path):
     log.close()
     daemon.wait_for_log("event=ready", timeout=6)
     return world
+
+
+@pytest.fixture
+def world(lab, tmp_path):
+    return make_world(lab, tmp_path, BUILD)
 
 
 def upgrade(daemon, expect="event=upgrade_done", timeout=8):
@@ -94,14 +101,32 @@ def test_an_upgrade_under_load_loses_no_query_and_replaces_every_process(world):
     daemon.reload()
 
 
+@pytest.mark.skipif("HAR_BUILD_BEFORE" not in os.environ, reason="HAR_BUILD_BEFORE says where an earlier version is")
+def test_an_earlier_version_becomes_this_one_under_load_and_this_one_that_again(lab, tmp_path):
+    earlier = pathlib.Path(os.environ["HAR_BUILD_BEFORE"])
+    world = make_world(lab, tmp_path, earlier)
+    daemon = world.daemon
+    own = dnsclient.query("a.test").to_wire()
+    other = dnsclient.query("x.test").to_wire()
+    with dnsclient.Load(daemon.server, own, interval=0.001) as a, dnsclient.Load(daemon.server, other) as b:
+        for build in (BUILD, earlier, BUILD):
+            install(world.folder, build)
+            upgrade(daemon)
+    assert not a.lost() and not b.lost()
+    for _, _, reply in a.replies:
+        assert dnsclient.addresses(reply) == [world.first.address]
+    world.first.kill()
+    daemon.wait_for_answer("a.test", [world.second.address], 6)
+
+
 def test_a_connection_kept_over_an_upgrade_is_answered_on(world):
     daemon = world.daemon
     with KeptConnection(daemon.server) as kept:
         assert kept.ask("a.test")
         before = len(daemon.log())
+        old_answerer = daemon.children()["hard-answerer"]
         daemon.process.send_signal(signal.SIGUSR2)
         daemon.wait_for_log("event=upgraded", since=before)
-        old_answerer = daemon.children()["hard-answerer"]
         end = time.monotonic() + 2
         while time.monotonic() < end:
             assert dnsclient.addresses(kept.ask("a.test")) == [world.first.address]
