@@ -6,6 +6,13 @@
 
 namespace har::forward {
 
+namespace {
+
+// `octets = {}` would keep the room.
+void give_back(std::vector<std::uint8_t>& octets) { std::vector<std::uint8_t>().swap(octets); }
+
+}  // namespace
+
 static_assert(~kNone == 0);
 
 Pending::Pending() : buckets_(static_cast<std::uint32_t*>(std::calloc(kBuckets, sizeof(std::uint32_t)))) {
@@ -54,11 +61,11 @@ void Pending::release(std::uint32_t record) {
   Record& r = at(record);
   HAR_ASSERT(r.linked == 0 && r.state != Record::State::kFree);
   set_wake(record, kNever);
-  constexpr std::size_t kWorthKeeping = 4096;
+  constexpr std::size_t kWorthKeeping = kInlineQuery;
   held_ -= r.big_query.size() + r.bad_reply.size();
-  if (!r.big_query.empty()) r.big_query = {};
+  if (!r.big_query.empty()) give_back(r.big_query);
   r.bad_reply.clear();
-  if (r.bad_reply.capacity() > kWorthKeeping) r.bad_reply = {};
+  if (r.bad_reply.capacity() > kWorthKeeping) give_back(r.bad_reply);
   move(record, Record::State::kFree);
 }
 

@@ -126,5 +126,16 @@ TEST(Pending, ALongQueryIsKeptWhole) {
   EXPECT_TRUE(std::equal(record.query().begin(), record.query().end(), query.begin(), query.end()));
 }
 
+TEST(Pending, AReleasedRecordGivesTheRoomOfLongOctetsBack) {
+  Pending pending;
+  const std::vector<std::uint8_t> octets(60'000, 7);
+  for (int time = 0; time < 2; ++time) {
+    const std::uint32_t number = pending.take(Record::State::kActive);
+    ASSERT_TRUE(time == 0 ? pending.keep_query(number, octets) : pending.keep_bad_reply(number, octets));
+    pending.release(number);
+    EXPECT_EQ(pending.at(number).big_query.capacity() + pending.at(number).bad_reply.capacity(), 0U);
+  }
+}
+
 }  // namespace
 }  // namespace har::forward

@@ -113,8 +113,8 @@ def test_an_earlier_version_becomes_this_one_under_load_and_this_one_that_again(
             install(world.folder, build)
             upgrade(daemon)
     assert not a.lost() and not b.lost()
-    for _, _, reply in a.replies:
-        assert dnsclient.addresses(reply) == [world.first.address]
+    for _, _, wire in a.replies:
+        assert dnsclient.addresses(dns.message.from_wire(wire)) == [world.first.address]
     world.first.kill()
     daemon.wait_for_answer("a.test", [world.second.address], 6)
 
