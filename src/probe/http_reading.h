@@ -1,5 +1,5 @@
 // From the lines and chunks of an HTTP response to the verdict of a check, as early as it can fall. Pure.
-// Not for: the HTTP grammar (http_wire.h's, and the HTTP library's), TLS and connections.
+// Not for: the HTTP grammar (http_wire.h), TLS and connections.
 // Bounds: 64 KiB of header lines, interim responses included; 64 KiB of body, of which only the tail is kept.
 // Source: SEMANTICS "Checking"; RFC 9110 15.2 (interim responses).  Thread: any.  Tested by: http_reading_test.cc
 #pragma once

@@ -41,21 +41,23 @@ std::unique_ptr<SSL_CTX, FreeTls> make_context(const std::string& ca_file, bool 
   return made;
 }
 
-// OpenSSL lets a wildcard stand for letters, digits and hyphens; hosts have underscores as well. As for OpenSSL the
-// wildcard is a whole label, the first, with two more behind it.
-bool is_under_a_wildcard(X509* certificate, const std::string& host) {
+// OpenSSL lets a wildcard stand for letters, digits and hyphens, and before labels of these; hosts have underscores as
+// well. As for OpenSSL it is a whole label, the first, with two more behind it.
+bool is_under_a_wildcard(X509* certificate, const std::string& host, unsigned flags) {
   const auto dot = host.find('.');
-  if (host.substr(0, dot).find('_') == host.npos || dot == host.rfind('.')) return false;
+  if (host.find('_') == host.npos || dot == host.npos || dot == host.rfind('.')) return false;
   const std::string wildcard = "*" + host.substr(dot);
-  return X509_check_host(certificate, wildcard.data(), wildcard.size(),
-                         X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
+  return X509_check_host(certificate, wildcard.data(), wildcard.size(), X509_CHECK_FLAG_NO_WILDCARDS | flags,
+                         nullptr) == 1;
 }
 
-}  // namespace
+bool names_host(X509* certificate, const std::string& host, unsigned flags) {
+  return X509_check_host(certificate, host.data(), host.size(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | flags,
+                         nullptr) == 1 ||
+         is_under_a_wildcard(certificate, host, flags);
+}
 
-void FreeTls::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-void FreeTls::operator()(SSL* connection) const { SSL_free(connection); }
-
+// What to say of an X509_V_ERR_….
 std::string_view certificate_reason(long verify_result) {
   switch (verify_result) {
     case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -75,6 +77,11 @@ std::string_view certificate_reason(long verify_result) {
       return "certificate not trusted";
   }
 }
+
+}  // namespace
+
+void FreeTls::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+void FreeTls::operator()(SSL* connection) const { SSL_free(connection); }
 
 SSL_CTX* TlsContexts::get(const std::string& ca_file, bool verify, Instant now) {
   std::erase_if(kept_, [&](const Kept& k) { return now - k.read_at >= kCaMemory; });
@@ -129,13 +136,11 @@ bool TlsStream::has_its_name() const {
   X509* const certificate = SSL_get0_peer_certificate(connection_.get());
   if (certificate == nullptr) return false;
   const auto ip = IpAddress::parse(host_);
-  const unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | (ip ? X509_CHECK_FLAG_NO_WILDCARDS : 0U);
   const bool is_named = ip ? X509_check_ip(certificate, ip->bytes.data(), ip->size(), 0) == 1
-                           : X509_check_host(certificate, host_.data(), host_.size(),
-                                             flags | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
-  if (is_named || is_under_a_wildcard(certificate, host_)) return true;
+                           : names_host(certificate, host_, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  if (is_named) return true;
   return X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) < 0 &&
-         X509_check_host(certificate, host_.data(), host_.size(), flags, nullptr) == 1;
+         names_host(certificate, host_, ip ? X509_CHECK_FLAG_NO_WILDCARDS : 0U);
 }
 
 void TlsStream::receive(std::string_view octets) {

@@ -20,9 +20,6 @@
 
 namespace har::probe {
 
-// What to say of an X509_V_ERR_…. Static text.
-std::string_view certificate_reason(long verify_result);
-
 struct FreeTls {
   void operator()(SSL_CTX* context) const;
   void operator()(SSL* connection) const;

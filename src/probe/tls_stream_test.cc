@@ -92,6 +92,8 @@ class HttpsCheck : public ::testing::Test {
     leaf("expired", "DNS:api.example.test", "-1");
     leaf("old-other", "DNS:other.example.test", "-1");
     leaf("wild", "DNS:*.example.test", "2");
+    leaf("wild-zone", "DNS:*.my_zone.example.test", "2");
+    leaf("wild-common", "", "2", "*.example.test");
     leaf("common", "", "2", "api.example.test");
     leaf("common-ip", "", "2", "127.0.0.1");
     std::string names;
@@ -234,6 +236,12 @@ TEST_F(HttpsCheck, EachCertificateIsJudgedAsLibcurlJudgesIt) {
            Case{"wild", "a_b.api.example.test", "certificate is for another name"},
            Case{"wild", "my_example.test", "certificate is for another name"},
            Case{"wild", "my.exam_ple.test", "certificate is for another name"},
+           Case{"wild-zone", "www.my_zone.example.test", "status 200"},
+           Case{"wild-zone", "my_www.my_zone.example.test", "status 200"},
+           Case{"wild-zone", "www.my-zone.example.test", "certificate is for another name"},
+           Case{"wild-common", "www.example.test", "status 200"},
+           Case{"wild-common", "my_api.example.test", "status 200"},
+           Case{"wild-common", "my_api.other.test", "certificate is for another name"},
            Case{"good", "my_api.example.test", "certificate is for another name"},
            Case{"wild", "a.api.example.test", "certificate is for another name"},
            Case{"wild", "example.test", "certificate is for another name"},
