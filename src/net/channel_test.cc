@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "net/memory.h"
@@ -44,6 +45,20 @@ TEST(Channel, AStuckPeerDoesNotBlockTheSenderForEver) {
   bool sent = true;
   for (int i = 0; sent && i < 1000; ++i) sent = ours.send(1, body, {}, 1);
   EXPECT_FALSE(sent);
+}
+
+TEST(Channel, ALongMessageIsCutAtItsLimitAndAnOctetIsNone) {
+  auto [ours, theirs] = *Channel::make_pair();
+  const std::string octets(Message::kMaxBody + 5'000, 'x');
+  ASSERT_EQ(send(theirs.get(), octets.data(), octets.size(), 0), static_cast<ssize_t>(octets.size()));
+  ASSERT_EQ(send(theirs.get(), octets.data(), 9, 0), 9);
+  ASSERT_EQ(send(theirs.get(), octets.data(), 1, 0), 1);
+  Message message;
+  ASSERT_EQ(ours.receive(message, 1000), Channel::Status::kMessage);
+  EXPECT_EQ(message.body.size(), Message::kMaxBody);
+  ASSERT_EQ(ours.receive(message, 1000), Channel::Status::kMessage);
+  EXPECT_EQ(message.body, "xxxxx");
+  EXPECT_EQ(ours.receive(message, 1000), Channel::Status::kClosed);
 }
 
 TEST(Unpacker, AShortBodyIsAnErrorThatSticks) {

@@ -69,8 +69,7 @@ void request_must_hold(const Check& check) {
   const std::string request = probe::request_text(check);
   require(request.starts_with("GET /") && request.find("\r\n\r\n") == request.size() - 4);
   require(request.find('\0') == std::string::npos);
-  require(static_cast<std::size_t>(std::count(request.begin(), request.end(), '\n')) <=
-          check.http->headers.size() + 5);
+  require(static_cast<std::size_t>(std::count(request.begin(), request.end(), '\n')) <= check.http->headers.size() + 5);
   for (std::size_t at = 0; at < request.size(); ++at) {
     if (request[at] == '\n') require(request[at - 1] == '\r');
     if (request[at] == '\r') require(request[at + 1] == '\n');
