@@ -75,9 +75,12 @@ void Checker::mark_dirty(std::uint32_t slot) {
 // What is on disk says when by the wall clock. After a step of it all rows are to be written by the new one: a restart
 // would take them for old, and know nobody.
 void Checker::look_at_wall_clock() {
-  const Duration step = clock_step_.look(net::boot_now(), net::wall_now());  // a sleep of the machine is none
-  if (step == Duration::zero()) return;
-  log_.warning("clock_stepped", {{"seconds", fmt::format("{:.0f}", to_seconds(step))}});
+  const WallTime wall = net::wall_now();
+  if (const Duration step = clock_step_.look(net::boot_now(), wall); step != Duration::zero()) {
+    log_.warning("clock_stepped", {{"seconds", fmt::format("{:.0f}", to_seconds(step))}});
+  }
+  // By our own clock a sleep of the machine is a step, too.
+  if (rows_step_.look(net::now(), wall) == Duration::zero()) return;
   for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) mark_dirty(slot);
 }
 
