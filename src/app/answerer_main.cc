@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "app/answerer_rights.h"
+#include "app/courtesy.h"
 #include "app/messages.h"
 #include "app/process.h"
 #include "app/worker.h"

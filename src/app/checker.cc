@@ -57,7 +57,8 @@ int Checker::run() {
   for (auto& message : std::exchange(postponed_, {})) handle(message);
   on_beat();
   on_flush();
-  loop_.run();
+  courtesy_.stand_back_for([this] { loop_.run(); });
+  if (!is_stopping_) loop_.run();
   prober_.reset();  // no more observations
   put_history();
   look_at_counters(memory_.names.size());
@@ -67,12 +68,17 @@ int Checker::run() {
   return 0;
 }
 
+void Checker::stop() {
+  is_stopping_ = true;
+  loop_.stop();
+}
+
 // ---- the keeper
 
 void Checker::on_keeper() {
   net::Message message;
   const auto status = keeper_.receive(message, 0);
-  if (status == net::Channel::Status::kClosed) return loop_.stop();
+  if (status == net::Channel::Status::kClosed) return stop();
   if (status == net::Channel::Status::kMessage) handle(message);
   for (auto& waiting : std::exchange(postponed_, {})) handle(waiting);
 }
@@ -80,9 +86,9 @@ void Checker::on_keeper() {
 void Checker::handle(net::Message& message) {
   switch (message.type) {
     case kReload:
-      return reload();
+      return courtesy_.stand_back_for([this] { reload(); });
     case kStop:
-      return loop_.stop();
+      return stop();
     case kCommitted: {
       net::Unpacker fields(message.body);
       if (fields.number() != generation_) return;
@@ -104,12 +110,20 @@ void Checker::on_beat() {
   beat();
   memory_.writer->beat(net::now());
   say_ready_when_due();
+  if (in_first_round_ && is_first_round_over()) {
+    in_first_round_ = false;
+    loop_.stop();  // of run(), which goes on
+  }
   if (network_lost_) look_at_routes();  // a message about it may have been lost
   beat_timer_.set(kBeatInterval);
 }
 
+bool Checker::is_first_round_over() const {
+  return directory_->first_round_done() || net::now() - born_ >= kReadyAtLast;
+}
+
 void Checker::say_ready_when_due() {
-  if (ready_ || (!directory_->first_round_done() && net::now() - born_ < kReadyAtLast)) return;
+  if (ready_ || !is_first_round_over()) return;
   ready_ = true;
   keeper_.send(kReady);
 }

@@ -13,6 +13,7 @@
 
 #include "app/accepted_copy.h"
 #include "app/bundle.h"
+#include "app/courtesy.h"
 #include "app/messages.h"
 #include "app/network_watch.h"
 #include "app/upstream_source.h"
@@ -93,7 +94,9 @@ class Checker {
   enum class Remember : bool { kNo, kYes };
   void set_hosts(Remember addresses);
   void give_memory_back();
+  bool is_first_round_over() const;
   void say_ready_when_due();
+  void stop();
 
   // ---- what stays on disk (checker_store.cc)
   void open_store();
@@ -115,6 +118,7 @@ class Checker {
   Log& log_;
   net::Channel keeper_;
   Instant born_;
+  Courtesy courtesy_;
   // owned by the control thread
   net::Loop loop_;
   std::string config_path_;
@@ -144,6 +148,7 @@ class Checker {
   std::uint32_t next_counted_ = 0;              // where look_at_counters() goes on
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   Duration trim_delay_{};
+  bool in_first_round_ = true, is_stopping_ = false;
   bool ready_ = false, network_lost_ = false, reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -64,6 +65,9 @@ void allow_files(Filter& filter) {
   // that was written.
   filter.allow(SCMP_SYS(mmap), {of_these(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), has_none(3, MAP_ANONYMOUS)});
 }
+
+// To stand back (courtesy.h): nobody comes back from that without CAP_SYS_NICE.
+void allow_courtesy(Filter& filter) { filter.allow(SCMP_SYS(setpriority), {is(0, PRIO_PROCESS), is(1, 0)}); }
 
 // Beyond those of the answerer: netlink for the host's own addresses.
 void allow_more_sockets(Filter& filter) {
@@ -157,6 +161,7 @@ Filter checker_filter() {
   allow_files(filter);
   allow_more_sockets(filter);
   allow_threads(filter);
+  allow_courtesy(filter);
   kill_what_is_hostile(filter);
   return filter;
 }

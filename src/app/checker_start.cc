@@ -61,7 +61,10 @@ std::optional<int> Checker::start() {
   const bool has_user = is_resumed && !user_.empty();
   Bundle bundle;
   if (const auto code = has_user ? drop_rights(bundle) : std::nullopt) return code;
-  if (const auto code = choose_configuration(config_path_, resume, hello, bundle)) return code;
+  std::optional<int> refused;
+  const auto read = [&] { refused = choose_configuration(config_path_, resume, hello, bundle); };
+  is_resumed ? courtesy_.stand_back_for(read) : read();
+  if (refused) return refused;
   log_.set_level(config_->log_level);
   workers_ = config_->workers;
   if (!is_resumed) user_ = config_->user;
@@ -77,15 +80,18 @@ std::optional<int> Checker::start() {
     }
   }
   if (const auto code = has_user ? std::nullopt : drop_rights(bundle)) return code;
-  open_store();
+  courtesy_.stand_back_for([this] { open_store(); });  // and so does its thread, for good
   copy_.emplace(data_file_, log_);
   const Instant now = net::now();
   directory_.emplace(machine_id(), random_seed());
   beat();
-  directory_->configure(config_, now);
-  beat();
-  directory_->restore(store_->loaded().endpoints, now);
-  if (resume) doubt_stored();
+  const auto lay_out = [&] {
+    directory_->configure(config_, now);
+    beat();
+    directory_->restore(store_->loaded().endpoints, now);
+    if (resume) doubt_stored();
+  };
+  is_resumed ? courtesy_.stand_back_for(lay_out) : lay_out();
   start_engines();
   beat();
   if (resume) {

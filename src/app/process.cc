@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -45,32 +43,6 @@ void prepare_child_process() {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
   }
-}
-
-// Only the C library of a later Debian declares it.
-struct SchedulingAttributes {
-  std::uint32_t size = sizeof(SchedulingAttributes);
-  std::uint32_t policy = 0;
-  std::uint64_t flags = 0;
-  std::int32_t nice = 0;
-  std::uint32_t priority = 0;
-  std::uint64_t runtime = 0;  // of SCHED_OTHER: the length of a turn, ns
-  std::uint64_t deadline = 0;
-  std::uint64_t period = 0;
-};
-
-void ask_for_short_turns() {
-  constexpr std::uint64_t kShortest = 100'000;
-  SchedulingAttributes attributes;
-  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  if (attributes.policy != SCHED_OTHER) return;  // whoever started us chose another
-  attributes.runtime = kShortest;
-  syscall(SYS_sched_setattr, 0, &attributes, 0);
-}
-
-void stand_back() {
-  constexpr int kNicer = 10;
-  [[maybe_unused]] const int now = nice(kNicer);
 }
 
 void end_without_memory() {

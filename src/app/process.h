@@ -20,12 +20,6 @@ void end_without_memory();
 // next socket or file would get, and with them the log's lines; the umask.
 void settle_surroundings();
 
-// Who answers asks the kernel for short turns, to be let in sooner when others want its core (Linux 6.12, sched(7);
-// elsewhere nothing comes of it); who works long stands back. Both for this thread and those that it starts. On one
-// core with a checker that reads 10,000 names the slowest queries wait 0.6 ms instead of 4 (doc/PERFORMANCE.md).
-void ask_for_short_turns();
-void stand_back();
-
 std::uint64_t open_files_allowed();  // the limit up to which a process may raise its own
 int dup_cloexec(const net::Fd& fd);
 void wait_ms(int milliseconds);

@@ -3,6 +3,8 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <fstream>
 #include <thread>
@@ -99,6 +101,18 @@ TEST_F(CheckerRights, ChecksGoOn) {
     std::strcpy(request.ifr_name, "lo");
     return ioctl(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), SIOCGIFINDEX, &request);
   });
+}
+
+TEST_F(CheckerRights, WhatNoLibraryOfOursNeedsIsRefused) {
+  refuses("a pair of sockets", ENOSYS, []() -> long {
+    int ends[2];
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+  });
+}
+
+TEST_F(CheckerRights, AThreadMayStandBackButNobodyElse) {
+  goes_on("standing back", []() -> long { return setpriority(PRIO_PROCESS, 0, 19); });
+  refuses("others' priority", ENOSYS, []() -> long { return setpriority(PRIO_PROCESS, 1, 19); });
 }
 
 TEST_F(CheckerRights, ThreadsGoOn) {

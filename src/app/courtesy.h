@@ -1,0 +1,32 @@
+// Who answers goes first where the processes share a core. The answerer asks for short turns; the checker stands back
+// (a nice value 10 higher) while it works long: it reads and lays out a configuration while an answerer answers, or
+// asks everybody in the first round of a start, and where it writes to disk. Not otherwise: on a busy core it would
+// come late, and a probe's timeout that may be our own fault is held against nobody (probe/lateness.h), so that a dead
+// server would stay. What it brings: doc/PERFORMANCE.md.  Source: sched(7), setpriority(2).  Tested by:
+// courtesy_test.cc
+#pragma once
+
+#include <functional>
+
+namespace har::app {
+
+// To be let in sooner when others want this core, and for less at a time: for this thread and those that it starts.
+// Linux 6.12; nothing comes of it elsewhere, or where somebody has chosen another policy for us.
+void ask_for_short_turns();
+
+// Thread: one at a time.
+class Courtesy {
+ public:
+  Courtesy();  // before there is a filter of system calls
+
+  // Does the work in a thread of its own that stands back, as do the threads that it starts, and waits for its end: a
+  // thread that was nicer may not come back without privileges. Where no thread can be had, and from inside such work,
+  // it is done as we are.
+  void stand_back_for(const std::function<void()>& work);
+
+ private:
+  const int usual_;  // nice value
+  bool stands_back_ = false;
+};
+
+}  // namespace har::app
