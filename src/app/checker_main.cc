@@ -35,7 +35,6 @@ int main(int argc, char** argv) {
   // that is freed, and from then on the passing arrays of a reload make holes in the heap: 10 MB of them with 10,000
   // names.
   mallopt(M_MMAP_THRESHOLD, 64 << 10);
-  mallopt(M_ARENA_MAX, 1);  // our threads wait for each other more than they work: one heap, and one set of its holes
   har::Log log("checker");
   return har::app::Checker(log, har::net::Channel(har::net::Fd(har::app::kChannelFd))).run();
 }
