@@ -14,6 +14,7 @@
 #include "app/config_files.h"
 #include "app/process.h"
 #include "app/table_plan.h"
+#include "config/compact.h"
 #include "net/clock.h"
 #include "table/reader.h"
 
@@ -63,8 +64,9 @@ std::optional<int> Checker::start() {
   if (const auto code = has_user ? drop_rights(bundle) : std::nullopt) return code;
   std::optional<int> refused;
   const auto read = [&] { refused = choose_configuration(config_path_, resume, hello, bundle); };
-  is_resumed ? courtesy_.stand_back_for(read) : read();
+  is_resumed ? courtesy_.stand_back_for(read) : do_apart(read);
   if (refused) return refused;
+  config_ = config::compact_copy(*config_, nullptr);
   log_.set_level(config_->log_level);
   workers_ = config_->workers;
   if (!is_resumed) user_ = config_->user;
@@ -278,7 +280,8 @@ void Checker::commit(const net::Fd& bundle_text) {
 }
 
 void Checker::reload() {
-  auto loaded = load_from_disk(config_path_, load_options());
+  config::Loaded loaded;
+  do_apart([&] { loaded = load_from_disk(config_path_, load_options()); });
   report_mistakes(loaded);
   if (!loaded.config) {
     log_.error("reload_refused", {{"reason", "mistakes in the file"},
@@ -287,6 +290,7 @@ void Checker::reload() {
     return;
   }
   beat();
+  loaded.config = config::compact_copy(*loaded.config, config_.get());
   note_what_needs_a_restart(*loaded.config);
   Memory fresh;
   std::string why_not;

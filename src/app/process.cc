@@ -15,6 +15,7 @@
 #include <new>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 namespace har::app {
 
@@ -43,6 +44,16 @@ void prepare_child_process() {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
   }
+}
+
+void do_apart(const std::function<void()>& work) {
+  std::thread thread;
+  try {
+    thread = std::thread([&] { work(); });
+  } catch (const std::system_error&) {
+    return work();
+  }
+  thread.join();
 }
 
 void end_without_memory() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "net/fd.h"
 
@@ -19,6 +20,10 @@ void end_without_memory();
 // What a process gets from whoever starts it and must not depend on: closed standard descriptors, whose numbers the
 // next socket or file would get, and with them the log's lines; the umask.
 void settle_surroundings();
+
+// Does the work in a thread of its own, and waits for its end. What the work needed for a moment lies in a heap of its
+// own then, and goes back to the system. Where no thread can be had it is done as usual.
+void do_apart(const std::function<void()>& work);
 
 std::uint64_t open_files_allowed();  // the limit up to which a process may raise its own
 int dup_cloexec(const net::Fd& fd);
