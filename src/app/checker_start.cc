@@ -82,7 +82,7 @@ std::optional<int> Checker::start() {
     }
   }
   if (const auto code = has_user ? std::nullopt : drop_rights(bundle)) return code;
-  courtesy_.stand_back_for([this] { open_store(); });  // and so does its thread, for good
+  open_store();
   copy_.emplace(data_file_, log_);
   const Instant now = net::now();
   directory_.emplace(machine_id(), random_seed());
@@ -198,7 +198,7 @@ void Checker::doubt_stored() {
   }
 }
 
-// Before the first thread of ours, and before anything that comes from outside but the configuration.
+// Before a thread of ours that stays, and before anything that comes from outside but the configuration.
 std::optional<int> Checker::drop_rights(const Bundle& read) {
   std::set<std::string> files;
   for (const auto& file : read.files) files.insert(file.path);

@@ -25,7 +25,9 @@ void Checker::open_store() {
     if (found > 0) queries_found_[memory_.names[slot]] = found;
   }
   late_.emplace(loop_, [this](store::Loaded late) { take_late(std::move(late)); });
-  store_.emplace(data_file_, log_, kStorePatience, [this](store::Loaded late) { late_->post(std::move(late)); });
+  store_.emplace(
+      data_file_, log_, kStorePatience, [this](store::Loaded late) { late_->post(std::move(late)); },
+      courtesy_.standing_back());
   count_from(store_->loaded().names);
   store_->forget_others(memory_.names);
   forget_dirty();

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <system_error>
-#include <thread>
 #include <utility>
+
+#include "app/process.h"
 
 namespace har::app {
 
@@ -41,18 +41,13 @@ void ask_for_short_turns() {
 
 Courtesy::Courtesy() : usual_(getpriority(PRIO_PROCESS, 0)) {}
 
+std::function<void()> Courtesy::standing_back() const {
+  return [nicer = usual_ + kNicer] { setpriority(PRIO_PROCESS, 0, nicer); };  // of the calling thread alone
+}
+
 void Courtesy::stand_back_for(const std::function<void()>& work) {
   if (std::exchange(stands_back_, true)) return work();
-  std::thread thread;
-  try {
-    thread = std::thread([&] {
-      setpriority(PRIO_PROCESS, 0, usual_ + kNicer);  // of this thread alone
-      work();
-    });
-  } catch (const std::system_error&) {
-    work();
-  }
-  if (thread.joinable()) thread.join();
+  do_apart(work, standing_back());
   stands_back_ = false;
 }
 

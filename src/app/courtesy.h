@@ -14,15 +14,17 @@ namespace har::app {
 // Linux 6.12; nothing comes of it elsewhere, or where somebody has chosen another policy for us.
 void ask_for_short_turns();
 
-// Thread: one at a time.
+// Thread: the control thread; while it waits for such work, the work's.
 class Courtesy {
  public:
   Courtesy();  // before there is a filter of system calls
 
-  // Does the work in a thread of its own that stands back, as do the threads that it starts, and waits for its end: a
-  // thread that was nicer may not come back without privileges. Where no thread can be had, and from inside such work,
-  // it is done as we are.
+  // Does the work in a thread of its own that stands back, and waits for its end: who was nicer may not come back
+  // without privileges. Where no thread can be had, and from inside such work, it is done as we are.
   void stand_back_for(const std::function<void()>& work);
+
+  // To be called by a thread that shall stand back from then on, for good. Does not need us any more.
+  std::function<void()> standing_back() const;
 
  private:
   const int usual_;  // nice value

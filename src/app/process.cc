@@ -46,10 +46,13 @@ void prepare_child_process() {
   }
 }
 
-void do_apart(const std::function<void()>& work) {
+void do_apart(const std::function<void()>& work, const std::function<void()>& first) {
   std::thread thread;
   try {
-    thread = std::thread([&] { work(); });
+    thread = std::thread([&] {
+      if (first) first();
+      work();
+    });
   } catch (const std::system_error&) {
     return work();
   }

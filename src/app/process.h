@@ -22,8 +22,8 @@ void end_without_memory();
 void settle_surroundings();
 
 // Does the work in a thread of its own, and waits for its end. What the work needed for a moment lies in a heap of its
-// own then, and goes back to the system. Where no thread can be had it is done as usual.
-void do_apart(const std::function<void()>& work);
+// own then, and goes back to the system. Where no thread can be had it is done as usual, without `first`.
+void do_apart(const std::function<void()>& work, const std::function<void()>& first = {});
 
 std::uint64_t open_files_allowed();  // the limit up to which a process may raise its own
 int dup_cloexec(const net::Fd& fd);

@@ -40,8 +40,9 @@ class Worker {
   Worker(std::shared_ptr<Desk> desk, std::string file, const Log& log)
       : desk_(std::move(desk)), file_(std::move(file)), log_(log) {}
 
-  void run() {
+  void run(const std::function<void()>& from_now_on_writes) {
     open();
+    if (from_now_on_writes) from_now_on_writes();
     while (!desk_->wait(next_turn(), is_ready(), kGather)) turn();
     finish();
     session_.reset();
@@ -266,15 +267,16 @@ class Worker {
 }  // namespace
 
 struct Store::Impl {
-  Impl(std::string file, const Log& to, Duration patience, std::function<void(Loaded)> late)
+  Impl(std::string file, const Log& to, Duration patience, std::function<void(Loaded)> late,
+       const std::function<void()>& from_now_on_writes)
       : log(to), desk(std::make_shared<Desk>()) {
     // Signals are the control thread's business; SIGXFSZ (ulimit -f) must be an error of write(2) and no more.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread = std::thread([worker = Worker(desk, std::move(file), log)]() mutable {
+    thread = std::thread([worker = Worker(desk, std::move(file), log), from_now_on_writes]() mutable {
       pthread_setname_np(pthread_self(), "har-store");
-      worker.run();
+      worker.run(from_now_on_writes);
     });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     loaded = desk->wait_loaded(patience, std::move(late)).value_or(Loaded{});
@@ -297,8 +299,9 @@ struct Store::Impl {
   Loaded loaded;
 };
 
-Store::Store(std::string file, const Log& log, Duration patience, std::function<void(Loaded)> late)
-    : impl_(std::make_unique<Impl>(std::move(file), log, patience, std::move(late))) {}
+Store::Store(std::string file, const Log& log, Duration patience, std::function<void(Loaded)> late,
+             const std::function<void()>& from_now_on_writes)
+    : impl_(std::make_unique<Impl>(std::move(file), log, patience, std::move(late), from_now_on_writes)) {}
 
 Store::~Store() = default;
 

@@ -66,8 +66,10 @@ class Store {
   // yourself). Nothing is written until late_is_taken(): then put the state of all names again, for what was put until
   // then was put in ignorance and is dropped. Without it what comes late is lost. It is given nothing when the file
   // may have lost what we wrote: do the same.
+  // `from_now_on_writes`: called once on the store's thread, when it has tried to read and before it writes. It may
+  // outlive whoever passed it.
   Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300),
-        std::function<void(Loaded)> late = {});
+        std::function<void(Loaded)> late = {}, const std::function<void()>& from_now_on_writes = {});
   ~Store();  // writes what waits, for at most 300 ms
 
   const Loaded& loaded() const;  // what the file said at start, ages counted from the wall clock

@@ -143,6 +143,26 @@ TEST(Store, AfterAStepOfTheWallClockRowsAreWrittenAlthoughTheyHaveNotChanged) {
   EXPECT_LT(store.loaded().endpoints[0].age, hours(1));
 }
 
+TEST(Store, SaysThatItWritesFromNowOnWhenItHasReadAndNotBefore) {
+  const Folder folder;
+  const Lines lines;
+  {
+    Store store(folder.file(), lines.log(), kPatience);
+    store.put_state({{"a.example", 1}}, {endpoint("a.example", "b", "192.0.2.2")}, net::now(), net::wall_now());
+  }
+  std::atomic<bool> goes_on = false;
+  std::atomic<int> calls = 0;
+  Store store(folder.file(), lines.log(), kPatience, {}, [&] {
+    ++calls;
+    EXPECT_TRUE(eventually([&] { return goes_on.load(); }));
+  });
+  EXPECT_EQ(store.loaded().endpoints.size(), 1U) << "who waits for what was read does not wait for this";
+  goes_on = true;
+  store.put_state({{"c.example", 1}}, {}, net::now(), net::wall_now());
+  EXPECT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM names") == 2; }));
+  EXPECT_EQ(calls, 1);
+}
+
 TEST(Store, AnEndpointNeverCheckedIsOlderThanAnyLimit) {
   const Folder folder;
   const Lines lines;
