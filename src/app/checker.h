@@ -140,7 +140,7 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::optional<NetworkWatch> network_;
-  store::ClockStep clock_step_, rows_step_;
+  store::ClockStep clock_step_;
   Instant lost_at_{}, rounds_spent_{}, history_due_{};
   std::vector<store::Sample> samples_;
   std::deque<std::uint32_t> dirty_;             // slots whose state is to be written, the oldest first

@@ -74,16 +74,13 @@ void Checker::mark_dirty(std::uint32_t slot) {
   dirty_.push_back(slot);
 }
 
-// What is on disk says when by the wall clock. After a step of it all rows are to be written by the new one: a restart
-// would take them for old, and know nobody.
+// What is on disk says when by the wall clock: after a step the store moves it, which it does when it is given a state.
 void Checker::look_at_wall_clock() {
-  const WallTime wall = net::wall_now();
-  if (const Duration step = clock_step_.look(net::boot_now(), wall); step != Duration::zero()) {
-    log_.warning("clock_stepped", {{"seconds", fmt::format("{:.0f}", to_seconds(step))}});
-  }
-  // By our own clock a sleep of the machine is a step, too.
-  if (rows_step_.look(net::now(), wall) == Duration::zero()) return;
-  for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) mark_dirty(slot);
+  const auto at = store::Moment::current();
+  const Duration step = clock_step_.look(at.since_boot, at.wall);
+  if (step == Duration::zero()) return;
+  log_.warning("clock_stepped", {{"seconds", fmt::format("{:.0f}", to_seconds(step))}});
+  store_->put_state({}, {}, at);
 }
 
 void Checker::on_flush() {
@@ -129,7 +126,7 @@ void Checker::put_state(std::size_t limit) {
     for (auto& report : directory_->report(slot)) rows.push_back(with_dns_counters(slot, std::move(report)));
   }
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
-  store_->put_state(std::move(names), std::move(rows), net::now(), net::wall_now());
+  store_->put_state(std::move(names), std::move(rows), store::Moment::current());
 }
 
 store::EndpointRow Checker::with_dns_counters(std::uint32_t slot, health::EndpointReport report) const {

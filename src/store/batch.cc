@@ -25,8 +25,8 @@ std::size_t drop_first(std::vector<T>& from, std::size_t count) {
 
 }  // namespace
 
-StateRows StateRows::of(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall) {
-  StateRows rows{{}, now, wall};
+StateRows StateRows::of(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, const Moment& at) {
+  StateRows rows{{}, at};
   for (NameRow& row : names) rows.names[std::move(row.name)].queries = row.queries;
   for (EndpointRow& row : endpoints) rows.names[row.report.name].endpoints.push_back(std::move(row));
   return rows;
@@ -38,8 +38,7 @@ void Batch::add_state(StateRows rows) {
     return;
   }
   for (auto& [name, newest] : rows.names) state->names.insert_or_assign(name, std::move(newest));
-  state->now = rows.now;
-  state->wall = rows.wall;
+  state->at = rows.at;
 }
 
 void Batch::add_events(std::vector<EventRow> more) {

@@ -19,11 +19,9 @@ struct StateRows {
     std::vector<EndpointRow> endpoints;  // all there are
   };
   std::unordered_map<std::string, Name> names;
-  // One moment by two clocks: turns the rows' Instants into wall time.
-  Instant now{};
-  WallTime wall{};
+  Moment at;  // turns the rows' Instants into what is written
 
-  static StateRows of(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall);
+  static StateRows of(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, const Moment& at);
 };
 
 struct Batch {

@@ -45,7 +45,7 @@ TEST(Batch, StaysBoundedHoweverMuchComes) {
 }
 
 StateRows state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints = {}) {
-  return StateRows::of(std::move(names), std::move(endpoints), Instant{}, WallTime{});
+  return StateRows::of(std::move(names), std::move(endpoints), Moment{});
 }
 
 TEST(Batch, OfEachNameTheNewestStateWins) {

@@ -1,5 +1,4 @@
-// Tells a step of the wall clock from its flow. What is on disk says when by the wall clock: after a step rows that
-// have not changed since would be taken for as old as the step was long. Thread: one owner.  Tested by: store_test.cc
+// Tells a step of the wall clock from its flow. Thread: one owner.  Tested by: store_test.cc
 #pragma once
 
 #include <chrono>

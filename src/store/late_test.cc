@@ -42,7 +42,7 @@ void make_drained(const std::string& file) {
   Store store(file, lines.log(), kPatience);
   EndpointRow row = endpoint("a.example", "b", "192.0.2.2", 1'000);
   row.report.drained = true;
-  store.put_state({{"a.example", 7}}, {row}, net::now(), net::wall_now());
+  store.put_state({{"a.example", 7}}, {row}, Moment::current());
 }
 
 bool is_drained(const std::string& file) { return ask_text(file, "SELECT admin FROM candidates") == "drained"; }
@@ -127,7 +127,7 @@ TEST(StoreLate, NothingIsWrittenBeforeTheLastOfSeveralIsTaken) {
   desk.ask_for_all();
   desk.set_loaded({{{"a.example", 7}}, {}});
   const auto put = [&desk] {
-    desk.put([](Batch& batch) { batch.add_state(StateRows::of({{"a.example", 1}}, {}, {}, {})); });
+    desk.put([](Batch& batch) { batch.add_state(StateRows::of({{"a.example", 1}}, {}, {})); });
   };
   put();
   desk.late_is_taken();
@@ -165,7 +165,7 @@ TEST(StoreLate, ANewFileInPlaceOfADamagedOneIsToldAll) {
   const Lines lines;
   Late late;
   Store store(folder.file(), lines.log(), kPatience, late.receiver());
-  store.put_state({{"z.example", 1}}, {endpoint("z.example", "b", "192.0.2.9")}, net::now(), net::wall_now());
+  store.put_state({{"z.example", 1}}, {endpoint("z.example", "b", "192.0.2.9")}, Moment::current());
   ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM candidates") == 1; }));
   for (const char* which : {"", "-wal"}) {
     shell("dd if=/dev/urandom of=" + folder.file() + which + " bs=4096 count=30 conv=notrunc status=none");

@@ -1,23 +1,15 @@
 #include "store/rows.h"
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_set>
 
 #include "store/digest.h"
+#include "store/values.h"
 
 namespace har::store {
 namespace {
 
 using std::chrono::microseconds;
-
-double seconds_of(WallTime time) { return static_cast<double>(time.time_since_epoch().count()) / 1e6; }
-
-WallTime wall_time(double seconds) {
-  // Years 1970 to some 2500; nonsense must not overflow.
-  const double bounded = std::isfinite(seconds) ? std::clamp(seconds, 0.0, 1.7e10) : 0.0;
-  return WallTime(microseconds(std::llround(bounded * 1e6)));
-}
 
 Duration age_of(const SQLite::Column& time, WallTime wall) {
   if (time.isNull()) return kAges;
@@ -59,8 +51,8 @@ void bind_time(SQLite::Statement& statement, int index, const std::optional<Inst
     statement.bind(index);
     return;
   }
-  const auto since = std::chrono::duration_cast<microseconds>(*time - state.now);
-  statement.bind(index, seconds_of(state.wall + since));
+  const auto since = std::chrono::duration_cast<microseconds>(*time - state.at.now);
+  statement.bind(index, seconds_of(state.at.wall + since));
 }
 
 void bind_text(SQLite::Statement& statement, int index, const std::string& text) {
@@ -84,7 +76,8 @@ void run(SQLite::Statement& statement) {
 
 }  // namespace
 
-Loaded load(SQLite::Database& database, WallTime wall) {
+Loaded load(SQLite::Database& database, const Moment& at) {
+  const WallTime wall = RowClock(database).wall_of_rows(at);
   Loaded loaded;
   SQLite::Statement names(database, "SELECT name, queries FROM names");
   while (names.executeStep()) {
@@ -163,6 +156,7 @@ History read_history(SQLite::Database& database, const HistoryQuery& query) {
 
 Rows::Rows(SQLite::Database& database)
     : database_(database),
+      clock_(database),
       put_name_(database, "INSERT OR REPLACE INTO names (name, queries) VALUES (?, ?)"),
       put_endpoint_(database,
                     // A time that was once known never becomes "never" again: a process that has just started, and has
@@ -236,18 +230,12 @@ Rows::Difference Rows::difference(const Batch& batch) const {
   return out;
 }
 
-// No row says what it should any more.
-void Rows::forget_digests() {
-  for (auto& [name, known] : known_) {
-    for (Known::Endpoint& endpoint : known.endpoints) endpoint.digest = 0;
-  }
-}
-
 void Rows::write(const Batch& batch) {
-  if (batch.state && clock_step_.look(batch.state->now, batch.state->wall) != Duration::zero()) forget_digests();
+  const bool is_clock_new = batch.state && clock_.is_to_be_written(batch.state->at);
   Difference changes = difference(batch);
-  if (changes.is_empty() && batch.events.empty() && batch.samples.empty()) return;
+  if (!is_clock_new && changes.is_empty() && batch.events.empty() && batch.samples.empty()) return;
   SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
+  if (is_clock_new) clock_.write(batch.state->at);
   for (const std::string& name : changes.forgotten) {
     for (SQLite::Statement* const statement : {&delete_name_, &delete_endpoints_}) {
       statement->bind(1, name);
@@ -266,6 +254,7 @@ void Rows::write(const Batch& batch) {
   for (const EventRow& row : batch.events) write_event(row);
   for (const Sample& sample : batch.samples) write_sample(sample);
   transaction.commit();
+  if (is_clock_new) clock_.has_been_written(batch.state->at);
   for (const std::string& name : changes.forgotten) known_.erase(name);
   for (Difference::Name& one : changes.names) {
     one.after.endpoints.shrink_to_fit();
@@ -346,8 +335,9 @@ void Rows::write_sample(const Sample& sample) {
   run(s);
 }
 
-StateRows Rows::read_back(Instant now, WallTime wall) {
-  StateRows rows{{}, now, wall};
+StateRows Rows::read_back(const Moment& at) {
+  const WallTime wall = clock_.wall_of_rows(at);
+  StateRows rows{{}, at};
   SQLite::Statement names(database_, "SELECT name, queries FROM names");
   while (names.executeStep()) rows.names[names.getColumn(0).getString()].queries = count(names.getColumn(1));
   SQLite::Statement endpoints(database_,
@@ -357,7 +347,7 @@ StateRows Rows::read_back(Instant now, WallTime wall) {
                               "response_time FROM candidates");
   const auto time = [&](int column) -> std::optional<Instant> {
     if (endpoints.getColumn(column).isNull()) return std::nullopt;
-    return now - age_of(endpoints.getColumn(column), wall);
+    return at.now - age_of(endpoints.getColumn(column), wall);
   };
   while (endpoints.executeStep()) {
     const auto address = IpAddress::parse(endpoints.getColumn(2).getString());

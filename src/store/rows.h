@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "store/batch.h"
-#include "store/clock_step.h"
+#include "store/row_clock.h"
 #include "store/sqlite.h"
 
 namespace har::store {
@@ -19,8 +19,8 @@ namespace har::store {
 // An age that cannot be told (never checked), and the upper bound of all others.
 inline constexpr std::chrono::hours kAges{24 * 365 * 10};
 
-// What a file says, with ages as of `wall`. Rows that make no sense are left out; a time in the future is age 0.
-Loaded load(SQLite::Database& database, WallTime wall);
+// What a file says, with ages as of `at`. Rows that make no sense are left out; a time in the future is age 0.
+Loaded load(SQLite::Database& database, const Moment& at);
 History read_history(SQLite::Database& database, const HistoryQuery& query);
 
 class Rows {
@@ -30,8 +30,8 @@ class Rows {
 
   // One transaction. Throws SQLite::Exception; then nothing has been written.
   void write(const Batch& batch);
-  // What the file says, to be written into another one; `now` and `wall` are one moment. Throws SQLite::Exception.
-  StateRows read_back(Instant now, WallTime wall);
+  // What the file says, to be written into another one. Throws SQLite::Exception.
+  StateRows read_back(const Moment& at);
 
  private:
   // What the file holds of one name. Digests, not the rows themselves: with many endpoints they were as much memory as
@@ -58,7 +58,6 @@ class Rows {
     std::vector<std::string> forgotten;
     bool is_empty() const { return names.empty() && forgotten.empty(); }
   };
-  void forget_digests();
   Difference difference(const Batch& batch) const;
   void delete_others(const std::string& name, const std::vector<EndpointRow>& endpoints);
   void write_endpoint(const EndpointRow& row, const StateRows& state);
@@ -66,10 +65,10 @@ class Rows {
   void write_sample(const Sample& sample);
 
   SQLite::Database& database_;
+  RowClock clock_;
   SQLite::Statement put_name_, put_endpoint_, put_event_, put_sample_;
   SQLite::Statement delete_name_, delete_endpoints_, list_endpoints_, delete_endpoint_;
   std::unordered_map<std::string, Known> known_;
-  ClockStep clock_step_;
 };
 
 }  // namespace har::store

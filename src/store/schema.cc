@@ -64,6 +64,13 @@ CREATE TABLE samples (
 CREATE INDEX samples_time ON samples (time);
 CREATE INDEX events_time ON events (time);
 )",
+    // How old a row is, also after a step of the wall clock.
+    R"(
+CREATE TABLE clock (
+  boot INTEGER NOT NULL,
+  boot_time REAL NOT NULL  -- unix seconds
+);
+)",
 };
 
 int pragma(SQLite::Database& database, const char* name) {

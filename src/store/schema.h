@@ -10,6 +10,8 @@
 //               dns_*: lookups of the candidate's host (the same in every row of that host)
 //   events      kind state: `old` and `new` are words of state;  kind choice: the answer's addresses, and candidate and
 //               address are NULL
+//   clock       one row: when the machine's boot was, by the wall clock that the times of `candidates` are by
+//               (row_clock.h), and which boot, by the first half of its id
 //   samples     one row a probe, thinned with age (thinning.h).  outcome: ok | timeout | connect_error | ...
 //
 // PRAGMA user_version counts the steps that a file has behind it; PRAGMA application_id says that it is ours.
@@ -19,7 +21,7 @@
 
 namespace har::store {
 
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 inline constexpr int kApplicationId = 0x48415264;  // "HARd"
 
 // Takes all steps that the file still needs, in one transaction; returns the version it had. Failure::kForeign for a

@@ -37,8 +37,8 @@ Attempt<std::unique_ptr<Session>> Session::open(const std::string& file, Duratio
                  [&] { return std::unique_ptr<Session>(new Session(file, std::move(*connection), *migrated_from)); });
 }
 
-Attempt<Loaded> Session::load(WallTime wall) {
-  return attempt(fmt::format("read {}", file_), [&] { return store::load(connection_.sql(), wall); });
+Attempt<Loaded> Session::load(const Moment& at) {
+  return attempt(fmt::format("read {}", file_), [&] { return store::load(connection_.sql(), at); });
 }
 
 Attempt<History> Session::read_history(const HistoryQuery& query) {
@@ -87,8 +87,8 @@ Attempt<void> Session::check_touched(Duration at_most) {
   return {};
 }
 
-Attempt<StateRows> Session::read_back(WallTime wall) {
-  return attempt(fmt::format("read {}", file_), [&] { return rows_.read_back(net::now(), wall); });
+Attempt<StateRows> Session::read_back(const Moment& at) {
+  return attempt(fmt::format("read {}", file_), [&] { return rows_.read_back(at); });
 }
 
 Attempt<void> Session::check(Duration at_most) {
@@ -133,7 +133,7 @@ void Session::remove_orphaned_log() {
   ::unlink((log_file_.substr(0, log_file_.size() - 4) + "-shm").c_str());
 }
 
-Attempt<Loaded> load_read_only(const std::string& file, WallTime wall) {
+Attempt<Loaded> load_read_only(const std::string& file, const Moment& at) {
   auto connection = Connection::open(file, Connection::Mode::kRead, Duration::zero());
   auto readable = connection ? is_readable(*connection) : tl::unexpected(connection.error());
   const auto is_locked_out = [&] {
@@ -146,7 +146,7 @@ Attempt<Loaded> load_read_only(const std::string& file, WallTime wall) {
   }
   if (!readable) return tl::unexpected(readable.error());
   if (!*readable) return Loaded{};
-  return attempt(fmt::format("read {}", file), [&] { return load(connection->sql(), wall); });
+  return attempt(fmt::format("read {}", file), [&] { return load(connection->sql(), at); });
 }
 
 }  // namespace har::store

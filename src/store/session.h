@@ -19,11 +19,11 @@ class Session {
   static Attempt<std::unique_ptr<Session>> open(const std::string& file, Duration busy_timeout);
   int migrated_from() const { return migrated_from_; }
 
-  Attempt<Loaded> load(WallTime wall);
+  Attempt<Loaded> load(const Moment& at);
   Attempt<History> read_history(const HistoryQuery& query);
   Attempt<void> write(const Batch& batch);
   // What the file says, also when it has been deleted meanwhile: it is still open.
-  Attempt<StateRows> read_back(WallTime wall);
+  Attempt<StateRows> read_back(const Moment& at);
   Attempt<bool> thin(WallTime now);
   // Reads the whole file and looks for damage; a file that takes longer than `at_most` counts as whole.
   Attempt<void> check(Duration at_most);
@@ -60,6 +60,6 @@ class Session {
 };
 
 // Reads without writing anything, for a file that cannot be opened otherwise (a read-only or full disk).
-Attempt<Loaded> load_read_only(const std::string& file, WallTime wall);
+Attempt<Loaded> load_read_only(const std::string& file, const Moment& at);
 
 }  // namespace har::store

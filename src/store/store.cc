@@ -79,7 +79,7 @@ class Worker {
       // Whatever can still be read is better than nothing; but not what is damaged or not ours.
       const Kind kind = session.error().kind;
       Attempt<Loaded> loaded = tl::unexpected(session.error());
-      if (!is_read_ && (kind == Kind::kFull || kind == Kind::kOther)) loaded = load_read_only(file_, net::wall_now());
+      if (!is_read_ && (kind == Kind::kFull || kind == Kind::kOther)) loaded = load_read_only(file_, Moment::current());
       fail(session.error());
       if (loaded) give(std::move(*loaded));
       if (kind != Kind::kBusy && kind != Kind::kCorrupt) desk_->set_loaded_will_be_late();
@@ -94,7 +94,7 @@ class Worker {
     }
     // Never unread: however late it is, what stands there is known before the first word is written over it.
     if (!is_read_) {
-      auto loaded = session_->load(net::wall_now());
+      auto loaded = session_->load(Moment::current());
       if (!loaded) {
         close();  // the next attempt begins from the beginning
         return fail(loaded.error());
@@ -194,7 +194,7 @@ class Worker {
   // What has been written is to be written again: the next file may be a new one.
   void close() {
     if (!session_) return;
-    if (auto known = session_->read_back(net::wall_now()); known && !known->names.empty()) {
+    if (auto known = session_->read_back(Moment::current()); known && !known->names.empty()) {
       Batch again;
       again.state = std::move(*known);
       desk_->put_back(std::move(again));
@@ -319,9 +319,8 @@ void Store::put_samples(std::vector<Sample> samples) {
   impl_->desk->put([&](Batch& batch) { batch.add_samples(std::move(samples)); });
 }
 
-void Store::put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall) {
-  impl_->desk->put(
-      [&](Batch& batch) { batch.add_state(StateRows::of(std::move(names), std::move(endpoints), now, wall)); });
+void Store::put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, const Moment& at) {
+  impl_->desk->put([&](Batch& batch) { batch.add_state(StateRows::of(std::move(names), std::move(endpoints), at)); });
 }
 
 void Store::forget_others(std::vector<std::string> names) {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "health/directory.h"
+#include "store/moment.h"
 
 namespace har::store {
 
@@ -72,18 +73,17 @@ class Store {
         std::function<void(Loaded)> late = {}, const std::function<void()>& from_now_on_writes = {});
   ~Store();  // writes what waits, for at most 300 ms
 
-  const Loaded& loaded() const;  // what the file said at start, ages counted from the wall clock
+  const Loaded& loaded() const;  // what the file said at start, ages as of now
   void forget_loaded();          // it is not asked for any more
   void late_is_taken();
 
-  // All return at once; batched into one transaction, state changes on disk within 1 s. `now` and `wall` are one
-  // moment: rows' Instants are turned into wall time with it. Bounded memory: when the disk does not keep up, samples
-  // are dropped first, then events, and the newest endpoint rows win.
+  // All return at once; batched into one transaction, state changes on disk within 1 s. Bounded memory: when the disk
+  // does not keep up, samples are dropped first, then events, and the newest endpoint rows win.
   void put_events(std::vector<EventRow> events);
   void put_samples(std::vector<Sample> samples);
   // Of every name that is mentioned `endpoints` are all there are: stored ones that are not among them are removed.
-  // Names that are not mentioned stay as they are.
-  void put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, Instant now, WallTime wall);
+  // Names that are not mentioned stay as they are. `at`: any moment, by all clocks.
+  void put_state(std::vector<NameRow> names, std::vector<EndpointRow> endpoints, const Moment& at);
   void forget_others(std::vector<std::string> names);  // rows of names that are configured no more are removed
 
   // What has been written until now. `done` is called on the store's thread (post it to yourself), and not at all when

@@ -45,6 +45,9 @@ TEST(Store, MakesTheFileWithItsFolderAndTheirModes) {
   EXPECT_EQ(lines.count("event=store_trouble"), 0) << lines.text();
 }
 
+// Rows of it are as old as the wall clock says.
+Moment in_another_boot(Instant now, WallTime wall) { return {now, wall, {}, 0}; }
+
 TEST(Store, GivesBackWhatWasPut) {
   const Folder folder;
   const Lines lines;
@@ -65,7 +68,7 @@ TEST(Store, GivesBackWhatWasPut) {
     drained.report.drained = true;
     drained.report.last_success.reset();
     drained.report.last_check = now;
-    store.put_state({{"a.example", 42}}, {up, drained}, now, wall);
+    store.put_state({{"a.example", 42}}, {up, drained}, in_another_boot(now, wall));
   }
   Store store(folder.file(), lines.log(), kPatience);
   ASSERT_EQ(store.loaded().names.size(), 1U);
@@ -100,8 +103,8 @@ TEST(Store, ATimeInTheFutureCountsAsAgeZero) {
   const Lines lines;
   {
     Store store(folder.file(), lines.log(), kPatience);
-    store.put_state({{"a.example", 1}}, {endpoint("a.example", "b", "192.0.2.2")}, net::now(),
-                    net::wall_now() + hours(24 * 365));
+    store.put_state({{"a.example", 1}}, {endpoint("a.example", "b", "192.0.2.2")},
+                    in_another_boot(net::now(), net::wall_now() + hours(24 * 365)));
   }
   Store store(folder.file(), lines.log(), kPatience);
   ASSERT_EQ(store.loaded().endpoints.size(), 1U);
@@ -126,21 +129,92 @@ TEST(ClockStep, IsNeitherTheFlowNorASlowCorrectionNorSeenTwice) {
   EXPECT_EQ(after(seconds(1), seconds(1) - hours(3)), -hours(3));
 }
 
-// Else a start after the clock's step would take rows that have not changed since for a year old.
-TEST(Store, AfterAStepOfTheWallClockRowsAreWrittenAlthoughTheyHaveNotChanged) {
+Moment stepped_by(Duration step) {
+  Moment at = Moment::current();
+  at.wall += std::chrono::duration_cast<microseconds>(step);
+  return at;
+}
+
+// Whoever is killed right after a step has no time to write anything.
+TEST(Store, AStepOfTheWallClockDoesNotMakeWhatWasWrittenInThisBootOld) {
+  for (const Duration step : {hours(24 * 365), -hours(24 * 365)}) {
+    const Folder folder;
+    const Lines lines;
+    {
+      Store store(folder.file(), lines.log(), kPatience);
+      const Moment before_the_step = stepped_by(-step);
+      ASSERT_NE(before_the_step.boot, 0U);
+      EndpointRow row = endpoint("a.example", "b", "192.0.2.2");
+      row.report.last_check = before_the_step.now - minutes(2);
+      row.report.last_success = before_the_step.now - minutes(5);
+      store.put_state({{"a.example", 1}}, {row}, before_the_step);
+    }
+    Store store(folder.file(), lines.log(), kPatience);
+    ASSERT_EQ(store.loaded().endpoints.size(), 1U);
+    EXPECT_NEAR(to_seconds(store.loaded().endpoints[0].age), 120, 30);
+    EXPECT_NEAR(to_seconds(store.loaded().endpoints[0].since_success.value()), 300, 30);
+  }
+}
+
+TEST(Store, WhatWasWrittenInAnotherBootIsAsOldAsTheWallClockSays) {
   const Folder folder;
   const Lines lines;
   {
     Store store(folder.file(), lines.log(), kPatience);
-    const EndpointRow row = endpoint("a.example", "b", "192.0.2.2");
-    const Instant now = net::now();
-    store.put_state({{"a.example", 1}}, {row}, now, net::wall_now() - hours(24 * 365));
-    ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM candidates") == 1; }));
-    store.put_state({{"a.example", 1}}, {row}, now, net::wall_now());
+    Moment at = stepped_by(-minutes(10));
+    at.since_boot += hours(24 * 365);
+    ++at.boot;
+    store.put_state({{"a.example", 1}}, {endpoint("a.example", "b", "192.0.2.2")}, at);
   }
   Store store(folder.file(), lines.log(), kPatience);
   ASSERT_EQ(store.loaded().endpoints.size(), 1U);
-  EXPECT_LT(store.loaded().endpoints[0].age, hours(1));
+  EXPECT_NEAR(to_seconds(store.loaded().endpoints[0].age), 600, 30);
+}
+
+// Else a start after the step and another boot would take rows that have not changed since for a year old.
+TEST(Store, AfterAStepOfTheWallClockWhatIsOnDiskFollowsAlthoughItHasNotChanged) {
+  const Folder folder;
+  const Lines lines;
+  const auto seconds_old = [&](const char* column) {
+    return ask(folder.file(), std::string("SELECT strftime('%s', 'now') - ") + column + " FROM candidates");
+  };
+  {
+    Store store(folder.file(), lines.log(), kPatience);
+    EndpointRow row = endpoint("a.example", "b", "192.0.2.2");
+    row.report.last_failure = net::now() - hours(1);
+    store.put_state({{"a.example", 1}}, {row}, stepped_by(-hours(24 * 365)));
+    ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM candidates") == 1; }));
+    EXPECT_NEAR(static_cast<double>(seconds_old("last_check_time")), 24 * 365 * 3'600, 30);
+    store.put_state({}, {}, Moment::current());
+    EXPECT_TRUE(eventually([&] { return seconds_old("last_check_time") < 60; }));
+    EXPECT_LT(seconds_old("last_success_time"), 60);
+    EXPECT_NEAR(static_cast<double>(seconds_old("last_failure_time")), 3'600, 60);
+  }
+  Store store(folder.file(), lines.log(), kPatience);
+  ASSERT_EQ(store.loaded().endpoints.size(), 1U);
+  EXPECT_LT(store.loaded().endpoints[0].age, minutes(1));
+}
+
+// They are by the clock that was there before.
+TEST(Store, AStepOfTheWallClockLeavesRowsOfAnEarlierBootAlone) {
+  const Folder folder;
+  const Lines lines;
+  {
+    Store store(folder.file(), lines.log(), kPatience);
+    store.put_state({{"a.example", 1}}, {endpoint("a.example", "b", "192.0.2.2")},
+                    in_another_boot(net::now(), net::wall_now() - hours(24 * 365 * 5)));
+    ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM candidates") == 1; }));
+    store.put_state({}, {}, stepped_by(-hours(5)));
+    ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM clock") == 1; }));
+    store.put_state({}, {}, Moment::current());
+    const std::string hours_of_the_step = "SELECT (strftime('%s', 'now') - boot_time - " +
+                                          std::to_string(to_seconds(net::boot_now().time_since_epoch())) +
+                                          ") / 3600 FROM clock";
+    ASSERT_TRUE(eventually([&] { return ask(folder.file(), hours_of_the_step) == 0; }));
+  }
+  Store store(folder.file(), lines.log(), kPatience);
+  ASSERT_EQ(store.loaded().endpoints.size(), 1U);
+  EXPECT_NEAR(to_seconds(store.loaded().endpoints[0].age), 24 * 365 * 5 * 3'600.0, 60);
 }
 
 TEST(Store, SaysThatItWritesFromNowOnWhenItHasReadAndNotBefore) {
@@ -148,7 +222,7 @@ TEST(Store, SaysThatItWritesFromNowOnWhenItHasReadAndNotBefore) {
   const Lines lines;
   {
     Store store(folder.file(), lines.log(), kPatience);
-    store.put_state({{"a.example", 1}}, {endpoint("a.example", "b", "192.0.2.2")}, net::now(), net::wall_now());
+    store.put_state({{"a.example", 1}}, {endpoint("a.example", "b", "192.0.2.2")}, Moment::current());
   }
   std::atomic<bool> goes_on = false;
   std::atomic<int> calls = 0;
@@ -158,7 +232,7 @@ TEST(Store, SaysThatItWritesFromNowOnWhenItHasReadAndNotBefore) {
   });
   EXPECT_EQ(store.loaded().endpoints.size(), 1U) << "who waits for what was read does not wait for this";
   goes_on = true;
-  store.put_state({{"c.example", 1}}, {}, net::now(), net::wall_now());
+  store.put_state({{"c.example", 1}}, {}, Moment::current());
   EXPECT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM names") == 2; }));
   EXPECT_EQ(calls, 1);
 }
@@ -171,7 +245,7 @@ TEST(Store, AnEndpointNeverCheckedIsOlderThanAnyLimit) {
     EndpointRow row = endpoint("a.example", "b", "192.0.2.2");
     row.report.last_check.reset();
     row.report.last_success.reset();
-    store.put_state({{"a.example", 1}}, {row}, net::now(), net::wall_now());
+    store.put_state({{"a.example", 1}}, {row}, Moment::current());
   }
   Store store(folder.file(), lines.log(), kPatience);
   ASSERT_EQ(store.loaded().endpoints.size(), 1U);
@@ -187,7 +261,7 @@ TEST(Store, AKnownTimeDoesNotBecomeNeverAgain) {
     EndpointRow restarted = endpoint("a.example", "b", "192.0.2.2", 2);
     restarted.report.last_check.reset();
     restarted.report.last_success.reset();
-    store.put_state({{"a.example", 1}}, {restarted}, net::now(), net::wall_now());
+    store.put_state({{"a.example", 1}}, {restarted}, Moment::current());
   }
   Store store(folder.file(), lines.log(), kPatience);
   ASSERT_EQ(store.loaded().endpoints.size(), 1U);
@@ -216,9 +290,9 @@ TEST(Store, EndpointsThatAreNoMoreAreRemovedAndOtherNamesLeftAlone) {
   store.put_state({{"a.example", 1}, {"z.example", 1}},
                   {endpoint("a.example", "b", "192.0.2.2"), endpoint("a.example", "b", "192.0.2.3"),
                    endpoint("z.example", "b", "192.0.2.4")},
-                  net::now(), net::wall_now());
+                  Moment::current());
   ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM candidates") == 3; }));
-  store.put_state({{"a.example", 2}}, {endpoint("a.example", "b", "192.0.2.3")}, net::now(), net::wall_now());
+  store.put_state({{"a.example", 2}}, {endpoint("a.example", "b", "192.0.2.3")}, Moment::current());
   ASSERT_TRUE(eventually([&] { return ask(folder.file(), "SELECT count(*) FROM candidates") == 2; }));
   EXPECT_EQ(ask_text(folder.file(), "SELECT group_concat(address) FROM candidates"), "192.0.2.3,192.0.2.4");
   store.forget_others({"z.example"});
@@ -238,6 +312,7 @@ TEST(Store, ColumnsAreThoseOfTheManual) {
             "name, candidate, address, state, admin, chosen, successes, timeouts, connect_errors, response_errors, "
             "other_errors, dns_successes, dns_timeouts, dns_errors, last_check_time, last_success_time, "
             "last_failure_time, last_check_status, connect_time, response_time");
+  EXPECT_EQ(columns("clock"), "boot, boot_time");
   EXPECT_EQ(columns("events"), "time, name, candidate, address, kind, old, new, reason");
   EXPECT_EQ(columns("samples"), "time, name, candidate, address, connect_time, response_time, outcome");
 }

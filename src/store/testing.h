@@ -147,8 +147,7 @@ inline Sample sample(const std::string& name, WallTime time, health::Outcome out
 }
 
 inline void put_one(Store& store, std::uint64_t successes) {
-  store.put_state({{"a.example", successes}}, {endpoint("a.example", "b", "192.0.2.2", successes)}, net::now(),
-                  net::wall_now());
+  store.put_state({{"a.example", successes}}, {endpoint("a.example", "b", "192.0.2.2", successes)}, Moment::current());
 }
 
 // Puts a state with this count and waits until another program would read it.
@@ -179,7 +178,7 @@ inline void make_file(const std::string& file) {
   }
   std::vector<EndpointRow> rows;
   for (int i = 0; i < 200; ++i) rows.push_back(endpoint("a.example", "b", "192.0.2." + std::to_string(i)));
-  store.put_state({{"a.example", 1}}, rows, net::now(), net::wall_now());
+  store.put_state({{"a.example", 1}}, rows, Moment::current());
 }
 
 }  // namespace har::store

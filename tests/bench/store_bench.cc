@@ -15,7 +15,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr WallTime kWall{std::chrono::hours(24 * 365 * 50)};
-constexpr Instant kNow{std::chrono::hours(1)};
+constexpr store::Moment kMoment{Instant{std::chrono::hours(1)}, kWall, Instant{std::chrono::hours(2)}, 1};
 
 // A file of its own in the temporary folder.
 struct File {
@@ -69,7 +69,7 @@ void write_state(benchmark::State& state) {
       }
     }
     store::Batch batch;
-    batch.add_state(store::StateRows::of(std::move(names), std::move(rows), kNow, kWall));
+    batch.add_state(store::StateRows::of(std::move(names), std::move(rows), kMoment));
     if (!file.session->write(batch)) return state.SkipWithError("not written");
   }
   state.SetItemsProcessed(state.iterations() * state.range(0) * 3);  // endpoints

@@ -397,7 +397,6 @@ def clock_stepped(s):
         s.kill("hard-checker")
         s.wait(0.5)
     s.world.step_clock(0)
-    s.wait(1.5)  # what is on disk says when by the clock before, for a second
 
 
 @fault
