@@ -17,7 +17,8 @@ using std::chrono::seconds;
 constexpr Duration kBeatInterval = milliseconds(500);
 constexpr Duration kAdoptInterval = milliseconds(50);
 constexpr Duration kCopyPatience = milliseconds(100);
-constexpr Duration kReadyAtLast = seconds(2);  // SEMANTICS "Answering" 5
+constexpr Duration kReadyAtLast = seconds(2);       // SEMANTICS "Answering" 5
+constexpr Duration kStandsBackAtLast = seconds(5);  // of the first round: who comes late for longer finds nobody dead
 
 // Of several choices for one name in one batch clients saw only the last.
 void collapse_choices(std::vector<health::Event>& events) {
@@ -110,8 +111,8 @@ void Checker::on_beat() {
   beat();
   memory_.writer->beat(net::now());
   say_ready_when_due();
-  if (in_first_round_ && is_first_round_over()) {
-    in_first_round_ = false;
+  if (stands_back_for_start_ && (directory_->first_round_done() || net::now() - born_ >= kStandsBackAtLast)) {
+    stands_back_for_start_ = false;
     loop_.stop();  // of run(), which goes on
   }
   if (network_lost_) look_at_routes();  // a message about it may have been lost

@@ -148,7 +148,7 @@ class Checker {
   std::uint32_t next_counted_ = 0;              // where look_at_counters() goes on
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   Duration trim_delay_{};
-  bool in_first_round_ = true, is_stopping_ = false;
+  bool stands_back_for_start_ = true, is_stopping_ = false;
   bool ready_ = false, network_lost_ = false, reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;
