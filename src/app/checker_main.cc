@@ -14,7 +14,7 @@
 namespace {
 
 int check_file(const std::string& path) {
-  const auto loaded = har::app::load_from_disk(path);
+  const auto loaded = har::app::load_from_disk(path, {}, har::app::Waits::kForItsWriter);
   for (const auto& mistake : loaded.mistakes) fmt::print(stderr, "{}\n", mistake.to_string());
   if (!loaded.config) return 2;
   for (const auto& warning : loaded.warnings) fmt::print(stderr, "{} (a warning)\n", warning.to_string());

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "net/fd.h"
 
@@ -17,6 +18,17 @@ namespace har::app {
 namespace {
 
 tl::unexpected<Error> errno_failure() { return failure(strerrordesc_np(errno)); }
+
+Result<std::string> read_all(const net::Fd& fd, std::size_t limit, std::string text = {}) {
+  char buffer[65536];
+  for (;;) {
+    const auto got = read(fd.get(), buffer, sizeof buffer);
+    if (got < 0) return errno_failure();
+    if (got == 0) return text;
+    text.append(buffer, static_cast<std::size_t>(got));
+    if (text.size() > limit) return failure(fmt::format("larger than {} MiB", limit >> 20));
+  }
+}
 
 Result<std::string> read_file(const std::string& path, std::size_t limit, int flags = 0, uid_t* owner = nullptr) {
   // Not to wait for the writer of a FIFO: it may never come, and with it neither a start nor a heartbeat.
@@ -29,14 +41,13 @@ Result<std::string> read_file(const std::string& path, std::size_t limit, int fl
   if (owner != nullptr) *owner = status.st_uid;
   std::string text;
   text.reserve(std::min(static_cast<std::size_t>(status.st_size), limit));
-  char buffer[65536];
-  for (;;) {
-    const auto got = read(fd.get(), buffer, sizeof buffer);
-    if (got < 0) return errno_failure();
-    if (got == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(got));
-    if (text.size() > limit) return failure(fmt::format("larger than {} MiB", limit >> 20));
-  }
+  return read_all(fd, limit, std::move(text));
+}
+
+// Whatever gives octets, however long it takes.
+Result<std::string> read_stream(const std::string& path, std::size_t limit) {
+  const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  return fd ? read_all(fd, limit) : errno_failure();
 }
 
 std::optional<std::string> environment(const std::string& variable) {
@@ -70,9 +81,12 @@ void check_emptiness(const std::string& path, config::Loaded& loaded) {
 
 }  // namespace
 
-config::Loaded load_from_disk(const std::string& path, const config::LoadOptions& options) {
-  auto loaded = config::load(
-      path, [](const std::string& file) { return read_file(file, Bundle::kMaxSize / 2); }, environment, options);
+config::Loaded load_from_disk(const std::string& path, const config::LoadOptions& options, Waits waits) {
+  const auto read = [&](const std::string& file) {
+    const bool is_stream = waits == Waits::kForItsWriter && file == path;
+    return is_stream ? read_stream(file, Bundle::kMaxSize / 2) : read_file(file, Bundle::kMaxSize / 2);
+  };
+  auto loaded = config::load(path, read, environment, options);
   if (loaded.config) check_ca_files(path, loaded);
   if (loaded.config) check_emptiness(path, loaded);
   return loaded;

@@ -12,10 +12,14 @@
 
 namespace har::app {
 
+// Whether FILE, not what it includes, may be a pipe or a terminal: for a person who checks what a program has written.
+enum class Waits { kForNobody, kForItsWriter };
+
 // Reads FILE and what it includes, and checks what only the disk can tell: that the files of check_ca_file are there,
 // and that FILE is not an empty one. To the grammar that is a configuration without a name; on a disk it is a file that
 // is being written, or was when the disk became full, and must not replace the names that are running.
-config::Loaded load_from_disk(const std::string& path, const config::LoadOptions& options = {});
+config::Loaded load_from_disk(const std::string& path, const config::LoadOptions& options = {},
+                              Waits waits = Waits::kForNobody);
 
 // Where the copy of the last accepted configuration lies.
 std::string accepted_copy_path(const std::string& data_file);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -45,6 +46,17 @@ TEST_F(ConfigFilesTest, AFifoIsNoConfigurationAndNobodyWaitsForItsWriter) {
   EXPECT_FALSE(loaded.config);
   ASSERT_EQ(loaded.mistakes.size(), 1U);
   EXPECT_NE(loaded.mistakes[0].what.find("not a regular file"), std::string::npos);
+}
+
+TEST_F(ConfigFilesTest, WhoChecksMayGiveAPipe) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], kName, std::strlen(kName)), static_cast<ssize_t>(std::strlen(kName)));
+  close(ends[1]);
+  const std::string path = "/dev/fd/" + std::to_string(ends[0]);
+  EXPECT_EQ(load_from_disk(path, {}, Waits::kForItsWriter).mistakes.size(), 0U);
+  close(ends[0]);
+  EXPECT_FALSE(load_from_disk(folder_, {}, Waits::kForItsWriter).config);
 }
 
 TEST_F(ConfigFilesTest, AFolderIsNoConfiguration) { EXPECT_FALSE(load_from_disk(folder_).config); }
