@@ -57,6 +57,7 @@ class Checker {
   bool resume_memory(const net::Message& hello);
   std::optional<int> drop_rights(const Bundle& read);  // an exit code when it cannot
   void doubt_stored();
+  void adopt_table();
   void start_engines();
   probe::ProbeLimits probe_limits() const;
   void find_upstreams();
@@ -99,7 +100,7 @@ class Checker {
   void stop();
 
   // ---- what stays on disk (checker_store.cc)
-  void open_store();
+  void open_store(Duration patience);
   void count_from(const std::vector<store::NameRow>& stored);
   void take_late(store::Loaded late);
   void look_at_wall_clock();

@@ -25,6 +25,10 @@ constexpr std::uint64_t kOtherFiles = 32;
 constexpr std::uint32_t kLeastProbes = 4;
 constexpr const char* kBundleMemory = "har-configuration";
 constexpr Duration kFirstTrim = std::chrono::seconds(1), kLastTrim = std::chrono::seconds(64);
+// A slow disk must not delay the start. Beside an answerer nobody waits for us, and the store's thread stands back,
+// too.
+constexpr Duration kStorePatience = std::chrono::milliseconds(300);
+constexpr Duration kStorePatienceBesideAnAnswerer = std::chrono::seconds(1);
 constexpr int kKeeperPatienceMs = 10'000;  // at a start it waits up to 2 s for a port
 
 std::uint64_t random_seed() {
@@ -82,27 +86,22 @@ std::optional<int> Checker::start() {
     }
   }
   if (const auto code = has_user ? std::nullopt : drop_rights(bundle)) return code;
-  open_store();
-  copy_.emplace(data_file_, log_);
-  const Instant now = net::now();
-  directory_.emplace(machine_id(), random_seed());
-  beat();
   const auto lay_out = [&] {
+    open_store(is_resumed ? kStorePatienceBesideAnAnswerer : kStorePatience);
+    copy_.emplace(data_file_, log_);
+    const Instant now = net::now();
+    directory_.emplace(machine_id(), random_seed());
+    beat();
     directory_->configure(config_, now);
     beat();
     directory_->restore(store_->loaded().endpoints, now);
     if (resume) doubt_stored();
+    start_engines();
+    beat();
+    if (resume) adopt_table();
   };
   is_resumed ? courtesy_.stand_back_for(lay_out) : lay_out();
-  start_engines();
-  beat();
-  if (resume) {
-    adopted_.resize(memory_.names.size());
-    std::iota(adopted_.begin(), adopted_.end(), 0u);
-    adopt_observed_slots();
-    memory_.writer->set_upstreams(upstreams_);
-    memory_.writer->set_network_lost(false);  // unless watch_network() finds that it is
-  } else {
+  if (!resume) {
     fill_table(memory_);
     const auto text = net::text_to_memory(kBundleMemory, bundle.to_text());
     if (!text) {
@@ -122,6 +121,15 @@ std::optional<int> Checker::start() {
   log_.info("running",
             {{"names", config_->names.size()}, {"generation", generation_}, {"resumed", resume ? "yes" : "no"}});
   return std::nullopt;
+}
+
+// The table of our predecessor, slot by slot, as soon as each can be judged.
+void Checker::adopt_table() {
+  adopted_.resize(memory_.names.size());
+  std::iota(adopted_.begin(), adopted_.end(), 0u);
+  adopt_observed_slots();
+  memory_.writer->set_upstreams(upstreams_);
+  memory_.writer->set_network_lost(false);  // unless watch_network() finds that it is
 }
 
 // Asks the keeper for sockets and memory. False: refused, with the reason; or told to stop, without one.
@@ -323,7 +331,7 @@ void Checker::reload() {
   apply_changes();
   store_->forget_others(memory_.names);
   copy_->keep(std::move(bundle));
-  trim_.set(trim_delay_ = kFirstTrim);
+  trim_delay_ = kFirstTrim;
   reload_to_report_ = true;  // when the answerer serves it
 }
 

@@ -10,7 +10,6 @@
 namespace har::app {
 namespace {
 
-constexpr Duration kStorePatience = std::chrono::milliseconds(300);  // a slow disk must not delay the start
 constexpr Duration kFlushInterval = std::chrono::milliseconds(500);
 // What is no change of state may wait: rows that were written at every flush cost as much as the checks did.
 constexpr Duration kHistoryInterval = std::chrono::seconds(5);
@@ -19,14 +18,14 @@ constexpr std::size_t kNamesAtOnce = 2'000;   // bounds what one flush costs wit
 
 }  // namespace
 
-void Checker::open_store() {
+void Checker::open_store(Duration patience) {
   for (std::uint32_t slot = 0; slot < memory_.names.size(); ++slot) {
     const std::uint64_t found = memory_.counters->name_total(slot);
     if (found > 0) queries_found_[memory_.names[slot]] = found;
   }
   late_.emplace(loop_, [this](store::Loaded late) { take_late(std::move(late)); });
   store_.emplace(
-      data_file_, log_, kStorePatience, [this](store::Loaded late) { late_->post(std::move(late)); },
+      data_file_, log_, patience, [this](store::Loaded late) { late_->post(std::move(late)); },
       courtesy_.standing_back());
   count_from(store_->loaded().names);
   store_->forget_others(memory_.names);
