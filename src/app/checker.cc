@@ -56,6 +56,7 @@ int Checker::run() {
   keeper_watch_ = std::make_unique<net::Watch>(loop_, keeper_.fd(), net::Watch::kRead,
                                                [this](net::Watch::Interest) { on_keeper(); });
   for (auto& message : std::exchange(postponed_, {})) handle(message);
+  first_round_since_ = net::now();
   on_beat();
   on_flush();
   courtesy_.stand_back_for([this] { loop_.run(); });
@@ -112,7 +113,8 @@ void Checker::on_beat() {
   beat();
   memory_.writer->beat(net::now());
   say_ready_when_due();
-  if (stands_back_for_start_ && (directory_->first_round_done() || net::now() - born_ >= kStandsBackAtLast)) {
+  if (stands_back_for_start_ &&
+      (directory_->first_round_done() || net::now() - first_round_since_ >= kStandsBackAtLast)) {
     stands_back_for_start_ = false;
     loop_.stop();  // of run(), which goes on
   }

@@ -103,7 +103,7 @@ class Checker {
   void open_store(Duration patience);
   void count_from(const std::vector<store::NameRow>& stored);
   void take_late(store::Loaded late);
-  void look_at_wall_clock();
+  void look_at_clocks();
   void on_flush();
   void put_history();
   void put_state(std::size_t limit);
@@ -141,15 +141,15 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::optional<NetworkWatch> network_;
-  store::ClockStep clock_step_;
-  Instant lost_at_{}, rounds_spent_{}, history_due_{};
+  store::ClockStep clock_step_, sleep_;
+  Instant lost_at_{}, first_round_since_{}, rounds_spent_{}, history_due_{};
   std::vector<store::Sample> samples_;
   std::deque<std::uint32_t> dirty_;             // slots whose state is to be written, the oldest first
   std::vector<bool> is_dirty_, is_counting_;    // by slot: is in dirty_; has observations that are not written
   std::uint32_t next_counted_ = 0;              // where look_at_counters() goes on
   std::vector<std::uint64_t> written_queries_;  // as last given to the store, by slot
   Duration trim_delay_{};
-  bool stands_back_for_start_ = true, is_stopping_ = false;
+  bool stands_back_for_start_ = true, is_stopping_ = false, has_slept_ = false;
   bool ready_ = false, network_lost_ = false, reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;

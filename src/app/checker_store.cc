@@ -74,8 +74,14 @@ void Checker::mark_dirty(std::uint32_t slot) {
 }
 
 // What is on disk says when by the wall clock: after a step the store moves it, which it does when it is given a state.
-void Checker::look_at_wall_clock() {
+void Checker::look_at_clocks() {
   const auto at = store::Moment::current();
+  // Who slept has asked everybody anew, and knows it sooner than the file, which would be hours behind for a minute.
+  const WallTime since_boot(std::chrono::duration_cast<WallTime::duration>(at.since_boot.time_since_epoch()));
+  if (sleep_.look(at.now, since_boot) != Duration::zero()) {
+    has_slept_ = true;
+    history_due_ = at.now + kHistoryInterval;
+  }
   const Duration step = clock_step_.look(at.since_boot, at.wall);
   if (step == Duration::zero()) return;
   log_.warning("clock_stepped", {{"seconds", fmt::format("{:.0f}", to_seconds(step))}});
@@ -83,11 +89,12 @@ void Checker::look_at_wall_clock() {
 }
 
 void Checker::on_flush() {
-  look_at_wall_clock();
+  look_at_clocks();
   if (const Instant now = net::now(); now >= history_due_) {
     history_due_ = now + kHistoryInterval;
     put_history();
-    look_at_counters(memory_.names.size() / kCountersRound + 1);
+    look_at_counters(std::exchange(has_slept_, false) ? memory_.names.size()
+                                                      : memory_.names.size() / kCountersRound + 1);
   }
   if (samples_.size() > kSamplesAtOnce / 5) put_history();
   put_state(kNamesAtOnce);

@@ -1,4 +1,5 @@
-// Tells a step of the wall clock from its flow. Thread: one owner.  Tested by: store_test.cc
+// Tells a step of the wall clock from its flow, or a sleep of the machine, which is a step of the clock that does not
+// sleep against the one that does. Thread: one owner.  Tested by: store_test.cc
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,7 @@
 #include "store/moment.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <fstream>
 #include <string>
@@ -24,7 +25,8 @@ std::uint64_t read_boot() {
 }  // namespace
 
 Moment Moment::current() {
-  static const std::uint64_t boot = read_boot();
+  static std::atomic<std::uint64_t> boot = 0;
+  if (boot == 0) boot = read_boot();  // also again: it may have failed for want of a descriptor
   return {net::now(), net::wall_now(), net::boot_now(), boot};
 }
 

@@ -1,5 +1,5 @@
 // One moment by three clocks: what is put down in a process's Instants is written so that people and the next process
-// can read it. Thread: any.  Tested by: store_test.cc
+// can read it. Thread: any.  Tested by: row_clock_test.cc
 #pragma once
 
 #include <cstdint>

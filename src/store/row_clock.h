@@ -1,6 +1,8 @@
 // The wall clock that the rows' times are by, so that they stay as old as they are when it is stepped: table clock
-// says when the machine's boot was by it. Rows of an earlier boot have nothing but the wall clock.
-// Thread: whoever owns the connection.  Tested by: store_test.cc
+// says when the machine's boot was by it, and which boot. Rows of an earlier boot have nothing but the wall clock.
+// A machine that was paused from outside looks like one whose clock was stepped: its rows do not age meanwhile.
+// Another one may write the file, or a person put an older one in its place: each use begins with read().
+// Thread: whoever owns the connection.  Tested by: row_clock_test.cc
 #pragma once
 
 #include <cstdint>
@@ -13,15 +15,17 @@ namespace har::store {
 
 class RowClock {
  public:
-  explicit RowClock(SQLite::Database& database);  // of any version; throws SQLite::Exception
+  // Of any version: older ones have no such table. Throws SQLite::Exception, as all that asks the file.
+  explicit RowClock(SQLite::Database& database) : database_(database) { read(); }
 
-  // `at` by the clock of the rows.
-  WallTime wall_of_rows(const Moment& at) const;
+  void read();
 
-  // What is to be written when rows are written at `at`, and told once it has been: then the rows are by that clock.
+  // `at` by the clock of a row whose last check was then (nothing: never).
+  WallTime wall_for(std::optional<WallTime> last_check, const Moment& at) const;
+
+  // Rows that are written at `at` are by another clock than the file says.
   bool is_to_be_written(const Moment& at) const;
-  void write(const Moment& at);  // requires: a transaction; throws SQLite::Exception
-  void has_been_written(const Moment& at) { boot_ = boot_of(at); }
+  void write(const Moment& at);  // requires: a transaction, and read() in it
 
  private:
   struct Boot {
@@ -29,11 +33,11 @@ class RowClock {
     WallTime time;
   };
   static std::optional<Boot> boot_of(const Moment& at);
-  // How far the clock has been stepped since the rows were written; nothing: these are not of this boot.
+  // How far the clock has been stepped since rows of this boot were written; nothing: there are none.
   std::optional<std::chrono::microseconds> step(const Moment& at) const;
 
   SQLite::Database& database_;
-  std::optional<Boot> boot_;
+  std::optional<Boot> boot_;  // as the file says
 };
 
 }  // namespace har::store

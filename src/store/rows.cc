@@ -11,6 +11,10 @@ namespace {
 
 using std::chrono::microseconds;
 
+std::optional<WallTime> time_of(const SQLite::Column& time) {
+  return time.isNull() ? std::nullopt : std::optional(wall_time(time.getDouble()));
+}
+
 Duration age_of(const SQLite::Column& time, WallTime wall) {
   if (time.isNull()) return kAges;
   const microseconds age = wall - wall_time(time.getDouble());
@@ -77,7 +81,7 @@ void run(SQLite::Statement& statement) {
 }  // namespace
 
 Loaded load(SQLite::Database& database, const Moment& at) {
-  const WallTime wall = RowClock(database).wall_of_rows(at);
+  const RowClock clock(database);
   Loaded loaded;
   SQLite::Statement names(database, "SELECT name, queries FROM names");
   while (names.executeStep()) {
@@ -99,6 +103,7 @@ Loaded load(SQLite::Database& database, const Moment& at) {
     endpoint.chosen = rows.getColumn(5).getInt() != 0;
     endpoint.connect_time = micros(rows.getColumn(6));
     endpoint.response_time = micros(rows.getColumn(7));
+    const WallTime wall = clock.wall_for(time_of(rows.getColumn(8)), at);
     endpoint.age = age_of(rows.getColumn(8), wall);
     if (!rows.getColumn(9).isNull()) endpoint.since_success = age_of(rows.getColumn(9), wall);
     endpoint.successes = count(rows.getColumn(10));
@@ -190,6 +195,7 @@ Rows::Rows(SQLite::Database& database)
     known_[endpoints.getColumn(0).getString()].endpoints.push_back(
         {key_of(endpoints.getColumn(1).getString(), endpoints.getColumn(2).getString()), 0});
   }
+  SQLite::Statement(database, "SELECT boot, boot_time FROM clock");  // a file without it is not ours either
   SQLite::Statement names(database, "SELECT name FROM names");
   while (names.executeStep()) known_[names.getColumn(0).getString()].has_row = true;
 }
@@ -231,11 +237,15 @@ Rows::Difference Rows::difference(const Batch& batch) const {
 }
 
 void Rows::write(const Batch& batch) {
-  const bool is_clock_new = batch.state && clock_.is_to_be_written(batch.state->at);
+  const auto is_clock_new = [&] {
+    if (!batch.state) return false;
+    clock_.read();
+    return clock_.is_to_be_written(batch.state->at);
+  };
   Difference changes = difference(batch);
-  if (!is_clock_new && changes.is_empty() && batch.events.empty() && batch.samples.empty()) return;
+  if (changes.is_empty() && batch.events.empty() && batch.samples.empty() && !is_clock_new()) return;
   SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
-  if (is_clock_new) clock_.write(batch.state->at);
+  if (is_clock_new()) clock_.write(batch.state->at);
   for (const std::string& name : changes.forgotten) {
     for (SQLite::Statement* const statement : {&delete_name_, &delete_endpoints_}) {
       statement->bind(1, name);
@@ -254,7 +264,6 @@ void Rows::write(const Batch& batch) {
   for (const EventRow& row : batch.events) write_event(row);
   for (const Sample& sample : batch.samples) write_sample(sample);
   transaction.commit();
-  if (is_clock_new) clock_.has_been_written(batch.state->at);
   for (const std::string& name : changes.forgotten) known_.erase(name);
   for (Difference::Name& one : changes.names) {
     one.after.endpoints.shrink_to_fit();
@@ -336,7 +345,7 @@ void Rows::write_sample(const Sample& sample) {
 }
 
 StateRows Rows::read_back(const Moment& at) {
-  const WallTime wall = clock_.wall_of_rows(at);
+  clock_.read();
   StateRows rows{{}, at};
   SQLite::Statement names(database_, "SELECT name, queries FROM names");
   while (names.executeStep()) rows.names[names.getColumn(0).getString()].queries = count(names.getColumn(1));
@@ -345,6 +354,7 @@ StateRows Rows::read_back(const Moment& at) {
                               "connect_errors, response_errors, other_errors, dns_successes, dns_timeouts, dns_errors, "
                               "last_check_time, last_success_time, last_failure_time, last_check_status, connect_time, "
                               "response_time FROM candidates");
+  WallTime wall;  // for the row
   const auto time = [&](int column) -> std::optional<Instant> {
     if (endpoints.getColumn(column).isNull()) return std::nullopt;
     return at.now - age_of(endpoints.getColumn(column), wall);
@@ -365,6 +375,7 @@ StateRows Rows::read_back(const Moment& at) {
                           &report.other_errors, &row.dns_successes, &row.dns_timeouts, &row.dns_errors}) {
       *counter = count(endpoints.getColumn(column++));
     }
+    wall = clock_.wall_for(time_of(endpoints.getColumn(14)), at);
     report.last_check = time(14);
     report.last_success = time(15);
     report.last_failure = time(16);
