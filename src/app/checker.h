@@ -102,7 +102,7 @@ class Checker {
   // ---- what stays on disk (checker_store.cc)
   void open_store(Duration patience);
   void count_from(const std::vector<store::NameRow>& stored);
-  void take_late(store::Loaded late);
+  void take_late(const store::Loaded& late);
   void look_at_clocks();
   void on_flush();
   void put_history();

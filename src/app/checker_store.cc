@@ -23,7 +23,7 @@ void Checker::open_store(Duration patience) {
     const std::uint64_t found = memory_.counters->name_total(slot);
     if (found > 0) queries_found_[memory_.names[slot]] = found;
   }
-  late_.emplace(loop_, [this](store::Loaded late) { take_late(std::move(late)); });
+  late_.emplace(loop_, [this](const store::Loaded& late) { take_late(late); });
   store_.emplace(
       data_file_, log_, patience, [this](store::Loaded late) { late_->post(std::move(late)); },
       courtesy_.standing_back());
@@ -43,7 +43,7 @@ void Checker::count_from(const std::vector<store::NameRow>& stored) {
 
 // What the store could not read at the start: locked, slow, not there yet. It has written nothing over it. Or nothing:
 // a new file wants to be told all.
-void Checker::take_late(store::Loaded late) {
+void Checker::take_late(const store::Loaded& late) {
   const Instant now = net::now();
   count_from(late.names);
   directory_->restore(late.endpoints, now);

@@ -195,7 +195,7 @@ Rows::Rows(SQLite::Database& database)
     known_[endpoints.getColumn(0).getString()].endpoints.push_back(
         {key_of(endpoints.getColumn(1).getString(), endpoints.getColumn(2).getString()), 0});
   }
-  SQLite::Statement(database, "SELECT boot, boot_time FROM clock");  // a file without it is not ours either
+  const SQLite::Statement clock(database, "SELECT boot, boot_time FROM clock");  // a file without it is damaged
   SQLite::Statement names(database, "SELECT name FROM names");
   while (names.executeStep()) known_[names.getColumn(0).getString()].has_row = true;
 }
