@@ -97,7 +97,6 @@ void Checker::handle(net::Message& message) {
       fold_retired_counters();
       if (std::exchange(reload_to_report_, false)) {
         log_.info("reloaded", {{"names", config_->names.size()}, {"generation", generation_}});
-        courtesy_.stand_back_for([this] { give_memory_back(); });
       }
       return;
     }

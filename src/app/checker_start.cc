@@ -331,7 +331,7 @@ void Checker::reload() {
   apply_changes();
   store_->forget_others(memory_.names);
   copy_->keep(std::move(bundle));
-  trim_delay_ = kFirstTrim;
+  trim_.set(trim_delay_ = kFirstTrim);
   reload_to_report_ = true;  // when the answerer serves it
 }
 

@@ -160,12 +160,14 @@ std::optional<Schedule::Start> Schedule::take_due(Instant now, Duration early) {
 
 void Schedule::start(Entry& entry, Instant now) {
   const bool first = !entry.last_start;
-  const Duration lag = now - (entry.place == Entry::Place::kTls ? tls_queue_ : queue_).due_of(entry);
+  const Instant due = (entry.place == Entry::Place::kTls ? tls_queue_ : queue_).due_of(entry);
+  const Duration lag = now - due;
   ++started_since_;
   // First probes are as many as the configuration has checks; how long they take says nothing of the schedule.
   if (!first) {
-    worst_lag_ = std::max(worst_lag_, lag);
     if (lag > kTolerated) ++late_;
+    // What was due at the last review has been counted by it.
+    if (due >= reviewed_) worst_lag_ = std::max(worst_lag_, lag);
   }
   const Rhythm& rhythm = entry.rhythm;
   Duration interval = rhythm.frequency;

@@ -388,6 +388,21 @@ TEST(Schedule, OneStallOfTheLoopStretchesNothing) {
   EXPECT_EQ(world.schedule.stretch(), 1.0);
 }
 
+// What waited during a stall starts after the review that found it late. It counted a second time there, and after a
+// few stalls, of which the average rate remembered nothing but that little was started, all intervals became longer.
+TEST(Schedule, StallsNowAndThenStretchNothing) {
+  World world;
+  for (CheckId id = 0; id < 18; ++id) world.add(id);
+  world.run_until(at(seconds(10)));
+  for (int i = 0; i < 10; ++i) {
+    // What disagrees with its state is to be asked four times as often.
+    for (auto& [id, e] : world.endpoints) e.behaviour.outcome = i % 2 == 0 ? Outcome::kResponseError : Outcome::kOk;
+    world.now += milliseconds(1'200);
+    world.run_until(world.now + milliseconds(1'700));
+    EXPECT_EQ(world.schedule.stretch(), 1.0) << i;
+  }
+}
+
 // The first probes take all that there is for a while, and the second ones are late because of them: not because the
 // configuration asks for more than can be done.
 TEST(Schedule, AStartAtFourFifthsOfWhatCanBeDoneStretchesNothing) {
