@@ -68,11 +68,14 @@ def test_it_does_not_matter_how_it_is_started(lab):
         daemons[what].start(wait=False, **how)
     relative = daemons["a relative path"] = lab.daemon('nameservers = { "127.0.0.1#1" }\n' + names(web), start=False)
     relative.start(wait=False, args=[HARD, "har.conf"], cwd=relative.folder)
+    killed = {}
     for what, daemon in daemons.items():
         wait_for_first_answer(daemon, web.address)
-        os.kill(daemon.children()["hard-checker"], signal.SIGKILL)  # and started again
+        killed[what] = daemon.children()["hard-checker"]
+        os.kill(killed[what], signal.SIGKILL)  # and started again
     for what, daemon in daemons.items():
-        wait_until(lambda: len(daemon.children()) == 2, 3, what=f"{what}: two children")
+        wait_until(lambda: daemon.children().get("hard-checker", killed[what]) != killed[what], 3,
+                   what=f"{what}: another checker")
         assert daemon.addresses("a.test") == [web.address], what
         for name, pid in processes(daemon).items():
             for fd in range(3):
