@@ -144,6 +144,7 @@ void Pending::unlink(std::uint32_t ref) {
   }
   (h.newer == kNone ? c.first : handle(h.newer).older) = h.older;
   if (h.older != kNone) handle(h.older).newer = h.newer;
+  if (c.known == ref) c.known = h.older;
   h.channel = kNone;
   --c.outstanding;
   --at(record_of(ref)).linked;
@@ -162,6 +163,14 @@ std::uint32_t Pending::find(std::uint32_t channel, std::uint16_t id) {
 void Pending::collect(std::uint32_t channel, std::vector<std::uint32_t>& refs) {
   refs.clear();
   for (std::uint32_t ref = channels_[channel].first; ref != kNone; ref = handle(ref).older) refs.push_back(ref);
+  std::reverse(refs.begin(), refs.end());
+}
+
+void Pending::collect_new(std::uint32_t channel, std::vector<std::uint32_t>& refs) {
+  refs.clear();
+  Channel& c = channels_[channel];
+  for (std::uint32_t ref = c.first; ref != c.known; ref = handle(ref).older) refs.push_back(ref);
+  c.known = c.first;
   std::reverse(refs.begin(), refs.end());
 }
 

@@ -30,6 +30,7 @@ inline constexpr std::size_t kMostHeld = std::size_t{64} << 20;
 
 struct Channel {
   std::uint32_t first = kNone;  // its outstanding tries, newest first
+  std::uint32_t known = kNone;  // of these: from here on collect_new() has given them out
   std::uint32_t outstanding = 0;
   std::uint32_t owner = 0;  // the socket's or connection's place with its owner
   bool tcp = false;
@@ -101,8 +102,9 @@ class Pending {
 
   void link(std::uint32_t channel, std::uint32_t ref, std::uint16_t id);
   void unlink(std::uint32_t ref);
-  std::uint32_t find(std::uint32_t channel, std::uint16_t id);            // the ref, or kNone
-  void collect(std::uint32_t channel, std::vector<std::uint32_t>& refs);  // all outstanding, oldest first
+  std::uint32_t find(std::uint32_t channel, std::uint16_t id);                // the ref, or kNone
+  void collect(std::uint32_t channel, std::vector<std::uint32_t>& refs);      // all outstanding, oldest first
+  void collect_new(std::uint32_t channel, std::vector<std::uint32_t>& refs);  // those that it has not given out yet
 
   void set_wake(std::uint32_t record, Instant wake);  // kNever: none
   std::uint32_t next_to_wake() const { return heap_.empty() ? kNone : heap_[0]; }

@@ -191,14 +191,15 @@ void Forwarder::Impl::received(std::uint32_t channel, std::span<std::uint8_t> re
 }
 
 void Forwarder::Impl::refused(std::uint32_t channel) {
-  // Which of them it was for is not told: all move on, and all are listened to as before.
+  // Which of them it was for is not told: all move on, and all are listened to as before. Those of the last refusal
+  // have moved on; in a flood they are a thousand, and refusals come by the thousand, too.
   const Instant now = net::now();
-  pending.collect(channel, scratch);
+  pending.collect_new(channel, scratch);
   for (std::size_t i = 0; i < scratch.size(); ++i) {
     const std::uint32_t ref = scratch[i];
     if (pending.handle(ref).channel != channel) continue;  // ended by one before it
     Record& r = pending.at(Pending::record_of(ref));
-    if (!r.exchange.is_open(Pending::attempt_of(ref))) continue;  // knows it already, as nearly all do in a flood
+    if (!r.exchange.is_open(Pending::attempt_of(ref))) continue;  // its time was over
     r.exchange.refused(Pending::attempt_of(ref), choice(r.tcp), limits(), now);
     settle(Pending::record_of(ref), now);
   }
