@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "front/udp_batch.h"
+#include "front/packet_info.h"
 
 namespace har::front {
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -18,15 +19,6 @@ constexpr std::size_t kStagger = 64;
 static_assert(kStagger * UdpBatch::kPackets + kLargest <= kStride);
 
 }  // namespace
-
-void send_all(int fd, std::span<mmsghdr> messages) {
-  while (!messages.empty()) {  // each round sends or gives up at least one
-    const int sent = sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    // Full buffer, unreachable client, firewall, port 0: that client's reply is lost, the others' are not.
-    messages = messages.subspan(static_cast<std::size_t>(std::max(sent, 1)));
-  }
-}
 
 UdpBatch::UdpBatch() : replies_(new std::uint8_t[kPackets * kReplyStride]) {
   void* space =
@@ -76,10 +68,7 @@ void UdpBatch::add_reply(std::size_t i, std::size_t size, std::span<std::byte> i
   ++out_count_;
 }
 
-void UdpBatch::send(int fd) {
-  send_all(fd, std::span(out_).first(out_count_));
-  out_count_ = 0;
-}
+std::span<mmsghdr> UdpBatch::take_replies() { return std::span(out_).first(std::exchange(out_count_, 0)); }
 
 void UdpBatch::release_large(std::size_t i) {
   if (in_[i].msg_len <= kPage) return;

@@ -1,4 +1,4 @@
-// The buffers of one recvmmsg/sendmmsg round, made once: packets in, replies out, nothing allocated per packet.
+// The buffers of one round, made once: packets in by recvmmsg, replies out. Nothing is allocated per packet.
 // Thread: one worker.  Tested by: udp_front_test.cc
 #pragma once
 
@@ -10,19 +10,10 @@
 #include <memory>
 #include <span>
 
+#include "front/packet_info.h"
 #include "net/sockaddr.h"
 
 namespace har::front {
-
-// Room for one IP_PKTINFO or IPV6_PKTINFO message: the local address that a packet came to, or must leave from.
-struct PacketInfo {
-  alignas(cmsghdr) std::array<std::byte, 40> bytes;
-};
-static_assert(CMSG_SPACE(sizeof(in6_pktinfo)) <= sizeof(PacketInfo) &&
-              CMSG_SPACE(sizeof(in_pktinfo)) <= sizeof(PacketInfo));
-
-// Sends all, in order. Never blocks; a message that the kernel does not take is lost, the others are not.
-void send_all(int fd, std::span<mmsghdr> messages);
 
 class UdpBatch {
  public:
@@ -45,8 +36,8 @@ class UdpBatch {
   // Where the next reply goes, and that it was written there: it will go to the sender of packet `i`, from `info`.
   std::span<std::uint8_t> reply_room() { return {replies_.get() + out_count_ * kReplyStride, kReplyRoom}; }
   void add_reply(std::size_t i, std::size_t size, std::span<std::byte> info);
-  // Sends what was added. Never blocks; what the kernel does not take is lost.
-  void send(int fd);
+  // What was added, for UdpSender; valid until the next one is added.
+  std::span<mmsghdr> take_replies();
 
   // Gives the memory that a packet of more than a page took back to the system.
   void release_large(std::size_t i);

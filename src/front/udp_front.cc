@@ -7,6 +7,7 @@
 #include "front/local_address.h"
 #include "front/udp_batch.h"
 #include "front/udp_outbox.h"
+#include "front/udp_sender.h"
 #include "net/clock.h"
 #include "net/socket.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+static_assert(UdpBatch::kPackets <= UdpSender::kMost);
 constexpr int kBatchesATurn = 2;  // then the other sockets, timers and upstreams have their turn
 
 // A socket that is no longer served stays for late replies to what came through it, at most this long: the forwarder
@@ -80,7 +82,8 @@ struct UdpFront::Impl {
   LocalAddresses local_addresses;
   UdpBatch batch;
   std::array<PacketInfo, UdpBatch::kPackets> reply_info{};
-  UdpOutbox outbox;
+  UdpSender sender;
+  UdpOutbox outbox{sender};
   net::Timer retire_timer;
   net::Timer rest_timer;
   net::Timer busy_timer;
@@ -150,7 +153,7 @@ bool UdpFront::Impl::serve_batch(std::size_t place) {
     }
     batch.release_large(i);
   }
-  batch.send(socket.fd.get());
+  sender.send(socket.fd.get(), batch.take_replies());
   return count == UdpBatch::kPackets;
 }
 

@@ -5,7 +5,7 @@
 
 namespace har::front {
 
-UdpOutbox::UdpOutbox() : room_(new std::uint8_t[kRoom]) {
+UdpOutbox::UdpOutbox(UdpSender& sender) : sender_(sender), room_(new std::uint8_t[kRoom]) {
   for (std::size_t i = 0; i < kReplies; ++i) {
     headers_[i].msg_hdr.msg_name = &to_[i];
     headers_[i].msg_hdr.msg_iov = &parts_[i];
@@ -36,7 +36,7 @@ void UdpOutbox::add(int fd, const net::SocketAddress& to, std::span<const std::u
 }
 
 void UdpOutbox::flush() {
-  if (count_ > 0) send_all(fd_, std::span(headers_).first(count_));
+  if (count_ > 0) sender_.send(fd_, std::span(headers_).first(count_));
   count_ = used_ = 0;
 }
 

@@ -1,5 +1,5 @@
-// Replies that became ready later, until they leave together: one sendmmsg for many. Copies what it is given: a reply
-// stands in a buffer that the next datagram takes.
+// Replies that became ready later, until they leave together. Copies what it is given: a reply stands in a buffer that
+// the next datagram takes.
 // Thread: one worker.  Tested by: udp_front_test.cc
 #pragma once
 
@@ -11,14 +11,15 @@
 #include <memory>
 #include <span>
 
-#include "front/udp_batch.h"
+#include "front/packet_info.h"
+#include "front/udp_sender.h"
 #include "net/sockaddr.h"
 
 namespace har::front {
 
 class UdpOutbox {
  public:
-  UdpOutbox();
+  explicit UdpOutbox(UdpSender& sender);
 
   // `fd` must stay open until flush(). `info`: what PacketInfo says, or nothing. May send what is there already, and
   // sends a reply that is too large to be copied at once.
@@ -27,9 +28,10 @@ class UdpOutbox {
   void flush();
 
  private:
-  static constexpr std::size_t kReplies = 32;
+  static constexpr std::size_t kReplies = UdpSender::kMost;
   static constexpr std::size_t kRoom = 32 * 1024;
 
+  UdpSender& sender_;
   int fd_ = -1;  // of all that wait
   std::size_t count_ = 0;
   std::size_t used_ = 0;
