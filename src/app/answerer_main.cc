@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "app/answerer_rights.h"
-#include "app/courtesy.h"
 #include "app/messages.h"
+#include "app/precedence.h"
 #include "app/process.h"
 #include "app/worker.h"
 #include "base/log.h"
@@ -36,6 +36,11 @@ class Answerer {
  public:
   explicit Answerer(Log& log) : log_(log), rights_(log), keeper_(net::Fd(kChannelFd)), filter_(answerer_filter()) {
     shared_.log = &log;
+    if (prepare_precedence()) {
+      shared_.ask_to_go_first = [this](pid_t thread) {
+        keeper_.send(kGoFirst, net::Packer().number(static_cast<std::uint64_t>(thread)).body(), {}, 0);
+      };
+    }
     shared_.upstream_looping = [this](const IpPort& upstream) {
       log_.error("upstream_is_us",
                  {{"upstream", upstream.to_string()}, {"hint", "it leads back to this daemon and is not asked"}});
@@ -181,7 +186,6 @@ void Answerer::stop() {
 
 int main() {
   har::app::prepare_child_process();
-  har::app::ask_for_short_turns();
   har::Log log("answerer");
   return har::app::Answerer(log).run();
 }

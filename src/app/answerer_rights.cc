@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -58,6 +60,10 @@ Filter answerer_filter() {
   filter.allow(SCMP_SYS(setsockopt), {is(1, IPPROTO_TCP), is(2, TCP_NODELAY)});
   filter.allow(SCMP_SYS(setsockopt), {is(1, IPPROTO_IP), is(2, IP_PKTINFO)});
   filter.allow(SCMP_SYS(setsockopt), {is(1, IPPROTO_IPV6), is(2, IPV6_RECVPKTINFO)});
+  // A worker that goes down from its priority by itself (app/precedence.h).
+  filter.allow(SCMP_SYS(sched_getscheduler), {is(0, 0)});
+  filter.allow(SCMP_SYS(sched_setscheduler), {is(0, 0), is(1, SCHED_OTHER)});
+  filter.allow(SCMP_SYS(prlimit64), {is(0, 0), is(1, RLIMIT_RTTIME)});
   // What the C library looks for without harm when there is nothing: malloc opens /proc/sys/vm/overcommit_memory when
   // it first gives memory back, newer ones name their mappings, stdio asks what a descriptor is. Refused, not deadly.
   filter.refuse(

@@ -1,18 +1,14 @@
-// Who answers goes first where the processes share a core. The answerer asks for short turns; the checker stands back
-// (a nice value 10 higher) while it works long: it reads and lays out a configuration while an answerer answers, or
-// asks everybody in the first round of a start, and where it writes to disk. Not otherwise: on a busy core it would
-// come late, and a probe's timeout that may be our own fault is held against nobody (probe/lateness.h), so that a dead
-// server would stay. What it brings: doc/PERFORMANCE.md.  Source: sched(7), setpriority(2).  Tested by:
-// courtesy_test.cc
+// Who answers goes first where the processes share a core (the answerer's side of it: app/precedence.h). The checker
+// stands back (a nice value 10 higher) while it works long: it reads and lays out a configuration while an answerer
+// answers, or asks everybody in the first round of a start, and where it writes to disk. Not otherwise: on a busy core
+// it would come late, and a probe's timeout that may be our own fault is held against nobody (probe/lateness.h), so
+// that a dead server would stay. What it brings: doc/PERFORMANCE.md.
+// Source: setpriority(2).  Tested by: courtesy_test.cc
 #pragma once
 
 #include <functional>
 
 namespace har::app {
-
-// To be let in sooner when others want this core, and for less at a time: for this thread and those that it starts.
-// Linux 6.12; nothing comes of it elsewhere, or where somebody has chosen another policy for us.
-void ask_for_short_turns();
 
 // Thread: the control thread; while it waits for such work, the work's.
 class Courtesy {

@@ -12,6 +12,7 @@
 
 #include "app/keeper_impl.h"
 #include "app/keeper_rights.h"
+#include "app/precedence.h"
 #include "app/service_manager.h"
 #include "base/assert.h"
 #include "net/clock.h"
@@ -242,9 +243,21 @@ void Keeper::handle(Child& child, net::Message& message) {
         checker_.channel().send(kCommitted, net::Packer().number(generation_).body(), {}, kSendPatienceMs);
       }
       return;
+    case kGoFirst:
+      if (!from_checker) let_go_first(child, message);
+      return;
     default:
       log_.error("unknown_message", {{"process", child.role()}, {"type", message.type}});
   }
+}
+
+void Keeper::let_go_first(const Child& answerer, const net::Message& message) {
+  net::Unpacker fields(message.body);
+  const auto thread = static_cast<pid_t>(fields.number());
+  if (!fields.ok()) return;
+  const auto given = give_precedence(answerer.pid(), thread);
+  if (given || std::exchange(precedence_refused_, true)) return;
+  log_.info("no_real_time", {{"reason", given.error().message}});
 }
 
 void Keeper::prepare(const net::Message& message) {

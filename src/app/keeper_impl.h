@@ -36,6 +36,7 @@ class Keeper {
   void cannot_start(Child& child, const std::string& reason, Instant now);
   void read_channel(Child& child);
   void handle(Child& child, net::Message& message);
+  void let_go_first(const Child& answerer, const net::Message& message);
   void prepare(const net::Message& message);
   void commit(net::Message& message);
   void drop_rights();
@@ -75,7 +76,8 @@ class Keeper {
   int early_crashes_ = 0;
   bool ready_ = false;
   bool rights_dropped_ = false;
-  bool reload_owed_ = false;  // asked for while there was no checker
+  bool precedence_refused_ = false;  // said once
+  bool reload_owed_ = false;         // asked for while there was no checker
   // an upgrade
   bool upgrade_owed_ = false;  // asked for, and not the moment for it
   enum class Replacing : std::uint8_t {

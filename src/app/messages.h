@@ -37,6 +37,7 @@ enum MessageType : std::uint32_t {
   kServe,      // number generation, workers, names, log level; text user; fds table (read-only), counters (writable)
   kServing,    // number generation
   kStop,       // end: within 0.8 s. Number 1: a successor serves, end with the last connection, within 30 s
+  kGoFirst,    // number thread: a worker that is calm and wants precedence (app/precedence.h)
 };
 
 struct Prepare {

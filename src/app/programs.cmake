@@ -1,7 +1,7 @@
 # Which of this folder's files make which program. The answerer's link line names none of the checker's libraries, and
 # the keeper links next to nothing.
 set(app ${CMAKE_SOURCE_DIR}/src/app)
-add_library(har_app_base STATIC ${app}/messages.cc ${app}/process.cc ${app}/courtesy.cc ${app}/become_user.cc ${app}/rights.cc)
+add_library(har_app_base STATIC ${app}/messages.cc ${app}/process.cc ${app}/courtesy.cc ${app}/precedence.cc ${app}/become_user.cc ${app}/rights.cc)
 target_link_libraries(har_app_base PUBLIC har_options har_base har_net)
 
 # The system-call filters of the children.

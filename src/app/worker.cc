@@ -234,6 +234,7 @@ struct Worker::Impl {
 
   void obey(Assign& order) {
     serving = std::move(order.assignment.serving);
+    precedence.look(net::now());
     last_allowed.reset();
     counters.emplace(serving->counters);
     turns.emplace(random_seed(), serving->table.slot_count());
@@ -280,7 +281,8 @@ struct Worker::Impl {
   void on_beat() {
     recently = net::now();
     last_beat.store(recently.time_since_epoch().count(), std::memory_order_relaxed);
-    if (serving) {
+    if (serving) {  // this is our thread, not the constructor's
+      precedence.look(recently);
       follow_upstreams();
       publish_stats();
     }
@@ -340,6 +342,7 @@ struct Worker::Impl {
   const Shared& shared;
   // owned by the worker's thread
   net::Loop loop;
+  Precedence precedence{shared.ask_to_go_first};
   std::shared_ptr<const Serving> serving;   // set before the fronts get their first socket
   std::optional<table::Counters> counters;  // its own cells in `serving`'s region
   std::optional<answer::Turns> turns;

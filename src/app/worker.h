@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/precedence.h"
 #include "app/serving.h"
 #include "base/log.h"
 #include "base/time.h"
@@ -28,6 +29,7 @@ class Worker {
   struct Shared {  // between the workers of one process
     const Log* log = nullptr;
     std::uint32_t workers = 1;
+    Precedence::Ask ask_to_go_first;                      // from any of them
     std::array<std::uint8_t, 16> loop_secret{};           // by it a worker knows another's loop query
     std::function<void(const IpPort&)> upstream_looping;  // tells all workers; called from any of them
   };

@@ -17,7 +17,7 @@ from lab.net import loopback, wait_until
 from lab.own_network import add_addresses, in_own_network
 from test_resolv_conf import own_etc
 
-NET_BIND_SERVICE, SETPCAP, SETUID, SETGID, KILL = (1 << n for n in (10, 8, 7, 6, 5))
+NET_BIND_SERVICE, SETPCAP, SETUID, SETGID, KILL, SYS_NICE = (1 << n for n in (10, 8, 7, 6, 5, 23))
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 needs_filters = pytest.mark.skipif(SANITIZED, reason="no filters in sanitizer builds")
 
@@ -43,7 +43,10 @@ def check_children(daemon):
     wait_until_sealed(daemon)
     for name, pid in daemon.children().items():
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            seen = status(f"{pid}/task/{task.name}")
+            try:
+                seen = status(f"{pid}/task/{task.name}")
+            except FileNotFoundError:
+                continue  # a thread for a moment's work, that is over
             assert (seen["Seccomp"], seen["NoNewPrivs"]) == ("2", "1"), (name, seen["Name"])
             for which in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
                 assert int(seen[which], 16) == 0, (name, which, seen[which])
@@ -84,7 +87,7 @@ def test_rights_are_gone_from_the_start_and_stay_gone_over_reloads_and_deaths(la
         workers = 2
         name a.test {{ candidate c {{ check_address = "{web.url}" }} }}""")
     check_children(daemon)
-    check_keeper(daemon, NET_BIND_SERVICE | SETPCAP)
+    check_keeper(daemon, NET_BIND_SERVICE | SETPCAP | SYS_NICE)
     daemon.reload()
     for name in ("hard-answerer", "hard-checker"):
         replace(daemon, name)
@@ -111,6 +114,36 @@ def test_the_answerer_is_bound_in_what_it_may_hold(lab):
     assert (1 << 29) < int(soft["Max data size"]) < (1 << 32)
 
 
+def policies(pid):
+    """The scheduling policies of a process's threads, by number (sched(7))."""
+    stats = [path.read_text() for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+    return sorted(int(stat.rsplit(")", 1)[1].split()[38]) for stat in stats)
+
+
+@needs_root
+def test_workers_alone_have_a_real_time_priority_while_they_are_calm(lab):
+    daemon = lab.daemon("nameservers = { 127.0.0.77 }\n workers = 2")
+
+    def is_so():
+        children = daemon.children()
+        return policies(children["hard-answerer"]) == [os.SCHED_OTHER, os.SCHED_RR, os.SCHED_RR]
+
+    wait_until(is_so, 3, what="workers that go first")
+    for pid in (daemon.process.pid, daemon.children()["hard-checker"]):
+        assert set(policies(pid)) == {os.SCHED_OTHER}
+    replace(daemon, "hard-answerer")  # by a keeper that has no capabilities any more
+    wait_until(is_so, 3, what="workers that go first again")
+    assert "no_real_time" not in daemon.log()
+
+
+@needs_root
+def test_a_nice_value_of_the_operators_is_left_alone(lab):
+    daemon = lab.daemon("nameservers = { 127.0.0.77 }", start=False)
+    daemon.start(preexec_fn=lambda: os.nice(1))
+    daemon.ask("x.test")
+    assert set(policies(daemon.children()["hard-answerer"])) == {os.SCHED_OTHER}
+
+
 @pytest.fixture
 def open_folder():
     """A folder that another user may reach, unlike pytest's."""
@@ -135,7 +168,7 @@ def test_with_a_user_of_its_own_children_come_and_go_and_a_low_port_can_still_be
     body = 'user = "nobody"\nnameservers = { 127.0.0.77 }'
     daemon = lab.daemon(body, listen=[loopback()], port=53, folder=open_folder / "hard", data_file=data / "har.db")
     check_children(daemon)
-    check_keeper(daemon, NET_BIND_SERVICE | SETPCAP | SETUID | SETGID | KILL)
+    check_keeper(daemon, NET_BIND_SERVICE | SETPCAP | SYS_NICE | SETUID | SETGID | KILL)
     for name, pid in daemon.children().items():
         assert status(pid)["Uid"].split() == [str(nobody.pw_uid)] * 4, name
         replace(daemon, name)

@@ -1,6 +1,7 @@
 // The answerer's rights, taken by a child: what it must not do stops it, what it must do goes on.
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include <atomic>
@@ -78,6 +79,23 @@ TEST_F(AnswererRights, NothingOfTheKernelsDeeperParts) {
   kills("setrlimit", [] {
     const rlimit more{1 << 20, 1 << 20};
     return setrlimit(RLIMIT_DATA, &more);
+  });
+}
+
+TEST_F(AnswererRights, NoPriorityIsTakenButGivenUp) {
+  kills("up", [] {
+    const sched_param lowest{.sched_priority = 1};
+    return sched_setscheduler(0, SCHED_RR, &lowest);
+  });
+  const pid_t us = getpid();
+  kills("another's", [us] {
+    const sched_param none{};
+    return sched_setscheduler(us, SCHED_OTHER, &none);
+  });
+  goes_on("down", []() -> long {
+    const sched_param none{};
+    const rlimit patience{20'000, RLIM_INFINITY};
+    return sched_setscheduler(0, SCHED_OTHER, &none) == 0 ? setrlimit(RLIMIT_RTTIME, &patience) : -1;
   });
 }
 

@@ -32,7 +32,7 @@ Capabilities of_status(const std::string& field) {
 
 bool has_all() { return geteuid() == 0 && (of_status("CapEff") & capability(CAP_SETPCAP)) != 0; }
 
-constexpr Capabilities kAlways = capability(CAP_NET_BIND_SERVICE) | capability(CAP_SETPCAP);
+constexpr Capabilities kAlways = capability(CAP_NET_BIND_SERVICE) | capability(CAP_SETPCAP) | capability(CAP_SYS_NICE);
 constexpr Capabilities kForUser = capability(CAP_SETUID) | capability(CAP_SETGID) | capability(CAP_KILL);
 
 class KeeperRights : public testing::Test {

@@ -1,0 +1,106 @@
+#include "app/precedence.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+
+namespace har::app {
+namespace {
+
+constexpr int kPriority = 1;                         // of 99: the lowest
+constexpr rlimit kPatience{20'000, 1'000'000};       // µs without sleep: SIGXCPU; SIGKILL, should that not help
+constexpr std::uint64_t kShortestTurn = 100'000;     // ns; what the kernel takes at least
+constexpr double kTooBusy = 0.75, kCalmAgain = 0.5;  // of a core
+constexpr int kMostInVain = 3;  // the keeper may be slow; one that is refused should not ask all day
+constexpr Duration kRestAfterThat = std::chrono::minutes(1);
+
+bool goes_first() { return sched_getscheduler(0) == SCHED_RR; }
+
+// Also in a signal handler.
+void go_with_the_others() {
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_OTHER, &none);
+}
+
+void on_no_sleep(int) {
+  const int error = errno;
+  go_with_the_others();
+  setrlimit(RLIMIT_RTTIME, &kPatience);  // the kernel has raised it by a second
+  errno = error;
+}
+
+// Only the C library of a later Debian declares it.
+struct SchedulingAttributes {
+  std::uint32_t size = sizeof(SchedulingAttributes);
+  std::uint32_t policy = 0;
+  std::uint64_t flags = 0;
+  std::int32_t nice = 0;
+  std::uint32_t priority = 0;
+  std::uint64_t runtime = 0;  // of SCHED_OTHER: the length of a turn, ns
+  std::uint64_t deadline = 0;
+  std::uint64_t period = 0;
+};
+
+// To be let in sooner when others want this core, and for less at a time: for this thread and those that it starts.
+void ask_for_short_turns() {
+  SchedulingAttributes attributes;
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
+  attributes.runtime = kShortestTurn;
+  syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+Duration cpu_time() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+}  // namespace
+
+bool is_scheduled_as_usual() { return sched_getscheduler(0) == SCHED_OTHER && getpriority(PRIO_PROCESS, 0) <= 0; }
+
+Result<void> give_precedence(pid_t process, pid_t thread) {
+  if (!is_scheduled_as_usual()) return failure("the daemon was started with another policy or nice value");
+  // Whoever has taken the answerer over shall not raise others.
+  if (access(fmt::format("/proc/{}/task/{}", process, thread).c_str(), F_OK) != 0) return failure("no thread of its");
+  const sched_param lowest{.sched_priority = kPriority};
+  if (sched_setscheduler(thread, SCHED_RR, &lowest) != 0) return failure(strerrordesc_np(errno));
+  return {};
+}
+
+bool prepare_precedence() {
+  if (sched_getscheduler(0) == SCHED_OTHER) ask_for_short_turns();
+  if (!is_scheduled_as_usual()) return false;
+  struct sigaction action {};
+  action.sa_handler = on_no_sleep;
+  action.sa_flags = SA_RESTART;
+  return sigaction(SIGXCPU, &action, nullptr) == 0 && setrlimit(RLIMIT_RTTIME, &kPatience) == 0;
+}
+
+bool Precedence::shall_go_first(bool now_first, double share_of_a_core) {
+  return share_of_a_core < (now_first ? kTooBusy : kCalmAgain);
+}
+
+void Precedence::look(Instant now) {
+  if (!ask_ || now <= looked_) return;
+  const Duration used = cpu_time();
+  const double share = looked_ == Instant{} ? 0 : to_seconds(used - used_) / to_seconds(now - looked_);
+  looked_ = now;
+  used_ = used;
+  const bool first = goes_first(), shall = shall_go_first(first, share);
+  if (first) asked_in_vain_ = 0;
+  if (first && !shall) go_with_the_others();
+  if (first || !shall || now < ask_again_) return;
+  if (++asked_in_vain_ > kMostInVain) ask_again_ = now + kRestAfterThat;
+  ask_(gettid());
+}
+
+}  // namespace har::app

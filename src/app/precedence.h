@@ -1,0 +1,58 @@
+// A query goes before all else that its core could do, as long as that costs the others little: a worker that mostly
+// waits has the lowest real-time priority, one that is busy is scheduled like everybody.
+//
+// Why: with the usual policy who wakes waits for the end of another's turn (4 ms on kernels that preempt lazily),
+// whatever their nice values are. Why not always: a flood of queries would starve the host.
+//
+//   real-time -> usual   the thread has used more than 3/4 of a core since the last look, or has not slept for 20 ms
+//                        (RLIMIT_RTTIME: the kernel sends it SIGXCPU, wherever it is)
+//   usual -> real-time   it has used less than half of a core since the last look
+//
+// The way down needs no right. The way up needs CAP_SYS_NICE, which the keeper keeps: a worker asks it (kGoFirst).
+// Where it is refused (no root, a container), or where the daemon was started with a policy or a nice value of the
+// operator's own, everything stays as it is, but for short turns (Linux 6.12).
+// Source: sched(7), getrlimit(2).  Tested by: precedence_test.cc, tests/e2e/test_rights.py
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace har::app {
+
+// Whether the operator leaves it to us how we are scheduled.
+bool is_scheduled_as_usual();
+
+// In the keeper: for a thread of this process of ours.
+Result<void> give_precedence(pid_t process, pid_t thread);
+
+// In the answerer, before its first worker and its filter of system calls. False: no worker shall ask.
+bool prepare_precedence();
+
+// One worker's. Thread: that worker's; constructed anywhere.
+class Precedence {
+ public:
+  using Ask = std::function<void(pid_t thread)>;  // asks the keeper
+
+  explicit Precedence(Ask ask) : ask_(std::move(ask)) {}  // none: never
+
+  // To be called now and then, some tenths of a second apart.
+  void look(Instant now);
+
+  // The rule. Pure.
+  static bool shall_go_first(bool goes_first, double share_of_a_core);
+
+ private:
+  // fixed after construction
+  const Ask ask_;
+  // the worker's
+  Instant looked_{};
+  Duration used_{};  // CPU time of this thread, then
+  int asked_in_vain_ = 0;
+  Instant ask_again_{};
+};
+
+}  // namespace har::app

@@ -1,0 +1,106 @@
+#include "app/precedence.h"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <functional>
+#include <thread>
+
+#include "net/clock.h"
+
+namespace har::app {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(Precedence, WhoIsBusyGoesWithTheOthersUntilItIsCalm) {
+  EXPECT_TRUE(Precedence::shall_go_first(false, 0.49));
+  EXPECT_FALSE(Precedence::shall_go_first(false, 0.51));
+  EXPECT_TRUE(Precedence::shall_go_first(true, 0.74)) << "no to and fro at one load";
+  EXPECT_FALSE(Precedence::shall_go_first(true, 0.76));
+}
+
+TEST(Precedence, IsGivenToThreadsOfTheProcessOnly) {
+  EXPECT_FALSE(give_precedence(getpid(), 1));
+  EXPECT_FALSE(give_precedence(getpid(), 0));
+  EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
+}
+
+TEST(Precedence, WhoIsRefusedAsksAFewTimesAndThenOnceAMinute) {
+  int asked = 0;
+  Precedence precedence([&](pid_t thread) {
+    EXPECT_EQ(thread, gettid());
+    ++asked;
+  });
+  const Instant begin = net::now() + seconds(1);
+  for (int i = 0; i < 100; ++i) precedence.look(begin + i * seconds(1));
+  EXPECT_EQ(asked, 5);
+}
+
+bool is_usual() { return sched_getscheduler(0) == SCHED_OTHER; }
+
+// Uses the processor until `done`, or for some seconds of it.
+bool spin_until(const std::function<bool()>& done) {
+  const std::clock_t end = std::clock() + 5 * CLOCKS_PER_SEC;
+  while (std::clock() < end) {
+    if (done()) return true;
+  }
+  return false;
+}
+
+// In a process of its own, for what it does to that. The exit code; 77: real-time priorities are not to be had here.
+int in_a_worker(const std::function<int(Precedence&)>& work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!prepare_precedence()) _exit(77);
+    int code = 1;
+    std::thread([&] {
+      Precedence precedence([](pid_t thread) { give_precedence(getpid(), thread); });
+      precedence.look(net::now());
+      code = is_usual() ? 77 : work(precedence);
+    }).join();
+    _exit(code);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  return WEXITSTATUS(status);
+}
+
+TEST(Precedence, WhoDoesNotSleepLosesItWithoutALookAndGetsItBackWhenItIsCalm) {
+  const int code = in_a_worker([](Precedence& precedence) {
+    Instant now = net::now();
+    for (int round = 0; round < 3; ++round) {  // the kernel allows a second more each time, unless it is told
+      const std::clock_t begin = std::clock();
+      if (!spin_until(is_usual)) return 2;
+      if (std::clock() - begin > CLOCKS_PER_SEC / 2) return 3;
+      precedence.look(now += std::chrono::milliseconds(20));
+      if (!is_usual()) return 4;           // it was busy since the last look
+      precedence.look(now += seconds(1));  // it used nothing since then
+      if (is_usual()) return 5;
+      usleep(1000);
+    }
+    return 0;
+  });
+  if (code == 77) GTEST_SKIP() << "no real-time priorities here";
+  EXPECT_EQ(code, 0);
+}
+
+TEST(Precedence, WhoIsBusyBetweenItsSleepsLosesItAtTheNextLook) {
+  const int code = in_a_worker([](Precedence& precedence) {
+    const Instant begin = net::now();
+    precedence.look(begin);
+    const std::clock_t end = std::clock() + CLOCKS_PER_SEC / 500;
+    spin_until([end] { return std::clock() >= end; });
+    precedence.look(begin + std::chrono::milliseconds(1));
+    return is_usual() ? 0 : 2;
+  });
+  if (code == 77) GTEST_SKIP() << "no real-time priorities here";
+  EXPECT_EQ(code, 0);
+}
+
+}  // namespace
+}  // namespace har::app
