@@ -50,6 +50,7 @@ struct Prober::Impl {
     bool holds_handshake = false;  // counted by the schedule
     bool securing = false;         // in the handshake
     Instant started{};
+    Patience patience;
     Instant queued_at{};
     Duration queued{};
     TcpAttempt tcp;
@@ -118,6 +119,7 @@ struct Prober::Impl {
     probe.id = start.id;
     probe.serial = start.serial;
     probe.started = now;
+    probe.patience = {check.timeout, lateness.lost(now)};
     probe.tls = probe.holds_handshake = check.method == config::CheckMethod::kHttps;
     if (probe.tls) slow_connections.push_back({start.id, start.serial, now});
     if (!lateness.is_ticking()) {
@@ -205,7 +207,13 @@ struct Prober::Impl {
       const Instant now = net::now();
       if (probe != nullptr && next.at > now) return deadline_timer.set(next.at - now);
       deadlines.pop();
-      if (probe != nullptr) timed_out(*probe, now);
+      if (probe == nullptr) continue;
+      const Instant end = probe->started + probe->patience.lasts(lateness.lost(now));
+      if (end <= now) {
+        timed_out(*probe, now);
+      } else {
+        deadlines.push({end, next.id, next.serial});
+      }
     }
   }
 
@@ -222,9 +230,10 @@ struct Prober::Impl {
   void finish(Probe& probe, const Verdict& verdict, Instant at) {
     const Instant now = net::now();
     if (probe.phase == Probe::Phase::kQueued) probe.queued = now - probe.queued_at;
-    // What we kept waiting ourselves, in the loop or in the queue for handshakes, is held against nobody.
+    // What we kept waiting ourselves, in the queue for handshakes or longer in the loop than its deadline was put off,
+    // is held against nobody.
     if (verdict.outcome == Outcome::kTimeout &&
-        (probe.queued > Lateness::kForTimeouts || lateness.was_late(probe.started, Lateness::kForTimeouts, now))) {
+        (probe.queued > Lateness::kForTimeouts || probe.patience.is_spoilt(lateness.lost(now)))) {
       ++discarded;
       const auto gone = detach(probe);
       schedule.ask_again(gone->id, gone->serial, now, true);
@@ -236,8 +245,7 @@ struct Prober::Impl {
     observation.ended = at;
     observation.connect = probe.tcp.rtt();
     observation.total = at - probe.started;
-    observation.rtt_counts =
-        probe.queued <= Lateness::kForRtt && !lateness.was_late(probe.started, Lateness::kForRtt, now);
+    observation.rtt_counts = probe.queued <= Lateness::kForRtt && !lateness.was_late(probe.started, now);
     observation.status = verdict.status;
     observation.reason = verdict.reason;
     const auto gone = detach(probe);

@@ -197,6 +197,30 @@ TEST(Prober, ATimeoutDuringAStallOfOurOwnLoopIsAskedAgainInsteadOfHeldAgainstThe
   EXPECT_EQ(asked, 2);
 }
 
+TEST(Prober, AShortStallOfOurOwnLoopDelaysATimeoutByAsMuch) {
+  Server silent([](const Peer& p) { p.read_end(); });
+  Bench bench;
+  auto t = target(CheckMethod::kHttp, silent.port());
+  t.check.timeout = seconds(1);
+  t.check.frequency = seconds(60);
+  t.check.frequency_changing = seconds(15);
+  bench.add(1, t);
+  Duration stood_still{};
+  net::Timer stall(bench.loop, [&] {
+    const Instant from = net::now();
+    std::this_thread::sleep_for(milliseconds(150));
+    stood_still = net::now() - from;
+  });
+  stall.set(milliseconds(300));
+  ASSERT_TRUE(bench.run_until([&] { return !bench.observed[1].empty(); }));
+  const Observation& o = bench.observed[1].front();
+  EXPECT_EQ(o.outcome, Outcome::kTimeout);
+  EXPECT_GE(o.total, seconds(1) + stood_still);
+  EXPECT_LE(o.total, seconds(1) + stood_still + milliseconds(100));
+  EXPECT_EQ(bench.prober.stats().discarded, 0U);
+  EXPECT_EQ(bench.prober.stats().started, 1U);
+}
+
 TEST(Prober, ATimeMeasuredOverAStallIsNotUsedAndTheKernelsStaysRight) {
   Server server(answers(kOk));
   Bench bench;
