@@ -84,10 +84,15 @@ void Schedule::remove(health::CheckId id) {
 void Schedule::repace(health::CheckId id, const health::Pace& pace) {
   const auto at = entries_.find(id);
   if (at == entries_.end()) return;
-  if (pace.down_since != at->second.pace.down_since) at->second.backed_off = {};
-  at->second.pace = pace;
-  reckon_demand(at->second);
-  place(at->second);
+  Entry& entry = at->second;
+  if (pace.down_since != entry.pace.down_since) {
+    // The interval that runs is the long one of the time before as well.
+    entry.backed_off = {};
+    entry.regular = std::min(entry.regular, entry.rhythm.frequency);
+  }
+  entry.pace = pace;
+  reckon_demand(entry);
+  place(entry);
 }
 
 void Schedule::check_now(health::CheckId id, Instant now) {

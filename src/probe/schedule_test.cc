@@ -338,6 +338,20 @@ TEST(Schedule, AfterAMinuteDownThePaceFallsBackDoublingToFrequencyDown) {
   }
 }
 
+// The probe that brought it up had begun while it was down: the long interval of that time held once more.
+TEST(Schedule, AnEndpointThatCameBackAfterMinutesIsOnThePlainPaceFromTheProbeOnThatBroughtItUp) {
+  World world;
+  for (CheckId id = 0; id < 20; ++id) world.add(id, {}, {.outcome = Outcome::kConnectError});
+  world.run_until(at(seconds(200)));
+  for (auto& [id, e] : world.endpoints) e.behaviour.outcome = Outcome::kOk;
+  world.run_until(at(seconds(240)));
+  for (const auto& [id, e] : world.endpoints) {
+    EXPECT_TRUE(e.up);
+    const auto back = std::lower_bound(e.starts.begin(), e.starts.end(), at(seconds(200)));
+    for (auto start = back + 1; start != e.starts.end(); ++start) EXPECT_LE(*start - *(start - 1), seconds(2)) << id;
+  }
+}
+
 TEST(Schedule, AFrequencyLongerThanFrequencyDownIsNotShortenedByBeingDown) {
   World world;
   world.add(1, {.frequency = seconds(30), .frequency_changing = milliseconds(7'500)}, {.outcome = Outcome::kTimeout});
