@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "base/assert.h"
 
@@ -103,17 +105,26 @@ void Schedule::check_now(health::CheckId id, Instant now) {
 }
 
 void Schedule::check_all_now(Instant now) {
-  for (auto& [id, entry] : entries_) {
-    const Instant when = next_slot(now);
-    entry.forced = entry.forced ? std::min(when, *entry.forced) : when;
-    place(entry);
+  // In the order in which they are due: few come before their slot then, and the round keeps its pace.
+  std::vector<std::pair<Instant, Entry*>> order;
+  order.reserve(entries_.size());
+  for (auto& [id, entry] : entries_) order.emplace_back(due_of(entry), &entry);
+  std::sort(order.begin(), order.end());
+  for (const auto& [due, entry] : order) {
+    const Instant slot = next_slot(now);
+    entry->asked_by = entry->asked_by ? std::min(slot, *entry->asked_by) : slot;
+    place(*entry);
   }
 }
 
 Duration Schedule::stretched(Duration interval) const { return scaled(interval, stretch_); }
 
 Instant Schedule::due_of(const Entry& entry) const {
-  if (entry.forced) return *entry.forced;
+  const Instant due = entry.forced ? *entry.forced : due_by_rule(entry);
+  return entry.asked_by ? std::min(due, *entry.asked_by) : due;
+}
+
+Instant Schedule::due_by_rule(const Entry& entry) const {
   const Instant start = *entry.last_start;  // an entry without a start has been forced since add()
   const Rhythm& rhythm = entry.rhythm;
   // Of an endpoint that is known to be down silence is what was expected: no reason to hurry.
@@ -185,7 +196,7 @@ void Schedule::start(Entry& entry, Instant now) {
   entry.regular = first ? rhythm.frequency_changing + scaled(interval - rhythm.frequency_changing, random())
                         : scaled(interval, 1 - kJitter * random());
   entry.last_start = now;
-  entry.forced = std::nullopt;
+  entry.forced = entry.asked_by = std::nullopt;
   entry.newest_unanswered = true;
   ++entry.serial;
   ++entry.in_flight;

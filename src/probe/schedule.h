@@ -48,7 +48,7 @@ class Schedule {
   void remove(health::CheckId id);  // its running probes are counted out
   void repace(health::CheckId id, const health::Pace& pace);
   void check_now(health::CheckId id, Instant now);
-  void check_all_now(Instant now);  // paced as first probes are
+  void check_all_now(Instant now);  // paced as first probes are; puts nobody off who is due before
   void set_limits(ProbeLimits limits) { limits_ = limits; }
   bool contains(health::CheckId id) const { return entries_.contains(id); }
 
@@ -87,6 +87,7 @@ class Schedule {
     health::Pace pace;
     MaybeInstant last_start;
     MaybeInstant forced;       // check_now(), or asked again: due then, whatever the rules say
+    MaybeInstant asked_by;     // check_all_now(): due then at the latest
     Duration regular{};        // this round's interval, jitter included
     Duration backed_off{};     // this round's interval when down for long; zero: not down for long
     std::int64_t rate = 0;     // its share of demand_
@@ -99,6 +100,7 @@ class Schedule {
 
   Instant next_slot(Instant now);
   Instant due_of(const Entry& entry) const;
+  Instant due_by_rule(const Entry& entry) const;
   Duration stretched(Duration interval) const;
   void place(Entry& entry);
   void unplace(Entry& entry);

@@ -395,6 +395,45 @@ TEST(Schedule, AFreshRoundAsksEverybodyPacedAsTheFirstOne) {
   EXPECT_GT(schedule.next_due(), at(milliseconds(220))) << "and then as ever";
 }
 
+// Ten thousand take two seconds: who was due before, or is in doubt by then, was put off to the slot that fell to it.
+TEST(Schedule, AFreshRoundOfManyPutsNobodyOff) {
+  World world;
+  for (CheckId id = 0; id < 10'000; ++id) world.add(id, {}, {.takes = milliseconds(20)});
+  world.run_until(at(seconds(10)));
+  const Instant round = world.now;
+  for (CheckId id = 0; id < 10'000; id += 100) world.endpoints.at(id).behaviour.outcome = Outcome::kTimeout;
+  world.run_until(round + milliseconds(300));  // some of these are unanswered
+  world.schedule.check_all_now(world.now);
+  world.run_until(round + seconds(8));
+  int most = 0;
+  std::map<long, int> per_tenth;
+  for (const auto& [id, e] : world.endpoints) {
+    for (std::size_t i = 2; i < e.starts.size(); ++i) {
+      EXPECT_LE(e.starts[i] - e.starts[i - 1], seconds(2)) << id;
+      if (e.starts[i] >= round) most = std::max(most, ++per_tenth[(e.starts[i] - round) / milliseconds(100)]);
+    }
+    if (id % 100 != 0) continue;
+    EXPECT_FALSE(e.up) << id;
+    EXPECT_LE(e.failed_at.at(2) - round, milliseconds(4'020)) << id;
+  }
+  EXPECT_LE(most, 700) << "a fresh round is paced";
+}
+
+// We lack descriptors, say: no sooner than at the pace for doubts, although one that refuses is asked at once again.
+TEST(Schedule, AProbeThatCouldNotBeginIsNotHurriedByTheRules) {
+  Schedule schedule({}, 1);
+  schedule.add(7, {}, {}, at({}));
+  const auto first = schedule.take_due(at({}));
+  ASSERT_TRUE(first);
+  Pace pace;
+  pace.disagrees = pace.refused = true;
+  schedule.repace(7, pace);
+  schedule.ask_again(7, first->serial, at({}), false);
+  EXPECT_EQ(schedule.next_due(), at(milliseconds(500)));
+  schedule.check_all_now(at(milliseconds(200)));
+  EXPECT_EQ(schedule.next_due(), at(milliseconds(200)));
+}
+
 TEST(Schedule, AProbeThatSaidNothingIsAskedAgainAtOnce) {
   Schedule schedule({}, 1);
   schedule.add(7, {}, {}, at({}));
