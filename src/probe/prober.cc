@@ -16,6 +16,7 @@
 #include "net/one_shots.h"
 #include "probe/http_exchange.h"
 #include "probe/lateness.h"
+#include "probe/own_trouble.h"
 #include "probe/polite_close.h"
 #include "probe/schedule.h"
 #include "probe/tcp_probe.h"
@@ -36,7 +37,6 @@ constexpr Duration kGather = std::chrono::milliseconds(5);
 // A connection that does not stand by then holds up other TLS checks no longer: where a whole region is silent, the
 // handshakes of the living must not wait for the dead ones' timeouts.
 constexpr Duration kHandshakeHold = std::chrono::milliseconds(250);
-constexpr Duration kLogPause = std::chrono::seconds(60);
 
 }  // namespace
 
@@ -74,10 +74,10 @@ struct Prober::Impl {
 
   Impl(net::Loop& l, const Log& g, ProbeLimits m, std::uint64_t seed, Observed o)
       : loop(l),
-        log(g),
         observed(std::move(o)),
         limits(m),
         schedule(m, seed),
+        trouble(g),
         closer(l),
         waiting(l, [this](net::OneShots::Token token) { look(token); }),
         wake(l, [this] { serve(); }),
@@ -106,7 +106,7 @@ struct Prober::Impl {
       if (!start) break;
       begin(*start);
     }
-    tell_stretch();
+    trouble.tell(schedule, net::now());
     arm();
   }
 
@@ -258,10 +258,7 @@ struct Prober::Impl {
   void no_room(Probe& probe, const char* what) {
     const Instant now = net::now();
     ++discarded;
-    if (now >= next_shortage_line) {
-      next_shortage_line = now + kLogPause;
-      log.error("probe_not_started", {{"error", what}, {"in_flight", schedule.in_flight()}});
-    }
+    trouble.no_room(what, schedule, now);
     const auto gone = detach(probe);
     schedule.ask_again(gone->id, gone->serial, now, false);
     arm();
@@ -310,31 +307,13 @@ struct Prober::Impl {
     slow_connections.clear();
   }
 
-  void tell_stretch() {
-    const double stretch = schedule.stretch();
-    const bool stretched = stretch > 1.0;
-    if (stretched == told_stretched) return;
-    const Instant now = net::now();
-    if (stretched) {
-      if (now < next_stretch_line) return;
-      next_stretch_line = now + kLogPause;
-      log.warning("checks_stretched", {{"factor", fmt::format("{:.2f}", stretch)},
-                                       {"checks", schedule.size()},
-                                       {"in_flight", schedule.in_flight()},
-                                       {"handshakes", schedule.handshakes()}});
-    } else {
-      log.info("checks_on_schedule", {{"checks", schedule.size()}});
-    }
-    told_stretched = stretched;
-  }
-
   // fixed after construction
   net::Loop& loop;
-  const Log& log;
   const Observed observed;
   // owned by this thread
   ProbeLimits limits;
   Schedule schedule;
+  OwnTrouble trouble;
   Lateness lateness;
   PoliteCloser closer;
   TlsContexts contexts;
@@ -345,9 +324,7 @@ struct Prober::Impl {
   std::deque<Name> handshake_queue;                                                // connected, waiting for one to end
   std::deque<Name> slow_connections;  // TLS probes by start, until kHandshakeHold has passed
   std::uint64_t discarded = 0;
-  bool told_stretched = false;
   Instant armed_for = kNever;  // what `wake` is set to
-  Instant next_stretch_line{}, next_shortage_line{};
   net::Timer wake, deadline_timer, ticker;
 };
 
