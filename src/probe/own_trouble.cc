@@ -1,5 +1,8 @@
 #include "probe/own_trouble.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace har::probe {
 
 void OwnTrouble::no_room(std::string_view error, const Schedule& schedule, Instant now) {
@@ -8,7 +11,15 @@ void OwnTrouble::no_room(std::string_view error, const Schedule& schedule, Insta
   log_.error("probe_not_started", {{"error", error}, {"in_flight", schedule.in_flight()}});
 }
 
-void OwnTrouble::tell(const Schedule& schedule, Instant now) { tell_stretch(schedule, now); }
+void OwnTrouble::not_counted(Duration lost) {
+  ++not_counted_;
+  most_lost_ = std::max(most_lost_, lost);
+}
+
+void OwnTrouble::tell(const Schedule& schedule, Instant now) {
+  tell_stretch(schedule, now);
+  tell_not_counted(schedule, now);
+}
 
 void OwnTrouble::tell_stretch(const Schedule& schedule, Instant now) {
   const double stretch = schedule.stretch();
@@ -25,6 +36,16 @@ void OwnTrouble::tell_stretch(const Schedule& schedule, Instant now) {
     log_.info("checks_on_schedule", {{"checks", schedule.size()}});
   }
   told_stretched_ = stretched;
+}
+
+void OwnTrouble::tell_not_counted(const Schedule& schedule, Instant now) {
+  if (not_counted_ == 0 || now < next_not_counted_line_) return;
+  next_not_counted_line_ = now + kLogPause;
+  const auto lost = std::chrono::duration_cast<std::chrono::milliseconds>(std::exchange(most_lost_, {}));
+  const std::uint64_t late = schedule.late();
+  log_.warning("timeouts_not_counted", {{"count", std::exchange(not_counted_, 0)},
+                                        {"stalled_ms", lost.count()},
+                                        {"begun_late", late - std::exchange(told_late_, late)}});
 }
 
 }  // namespace har::probe

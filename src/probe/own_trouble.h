@@ -3,6 +3,7 @@
 // Thread: the control thread.  Tested by: own_trouble_test.cc
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/log.h"
@@ -18,15 +19,23 @@ class OwnTrouble {
 
   // A probe could not begin, or not go on, for want of descriptors or memory.
   void no_room(std::string_view error, const Schedule& schedule, Instant now);
-  // To be called now and then: what is to be said of the schedule.
+  // A timeout that counts for nothing: the loop stood still too long (`lost`, during that probe), or it waited for a
+  // handshake.
+  void not_counted(Duration lost);
+  // To be called now and then: what is to be said of the schedule, and of what was not counted.
   void tell(const Schedule& schedule, Instant now);
 
  private:
   void tell_stretch(const Schedule& schedule, Instant now);
+  void tell_not_counted(const Schedule& schedule, Instant now);
 
   const Log& log_;
   bool told_stretched_ = false;
-  Instant next_stretch_line_{}, next_shortage_line_{};
+  // since the line before
+  std::uint64_t not_counted_ = 0;
+  Duration most_lost_{};
+  std::uint64_t told_late_ = 0;  // of Schedule::late()
+  Instant next_stretch_line_{}, next_shortage_line_{}, next_not_counted_line_{};
 };
 
 }  // namespace har::probe

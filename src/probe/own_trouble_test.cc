@@ -74,5 +74,35 @@ TEST_F(OwnTroubleTest, AScheduleThatCannotBeKeptIsToldAndItsEnd) {
   EXPECT_EQ(lines(), "level=info event=checks_on_schedule checks=4\n");
 }
 
+TEST_F(OwnTroubleTest, TimeoutsThatDoNotCountAreToldTogetherOnceAMinute) {
+  trouble_.not_counted(milliseconds(612));
+  trouble_.not_counted(milliseconds(701));
+  trouble_.not_counted({});
+  EXPECT_EQ(lines(), "");
+  trouble_.tell(schedule_, at({}));
+  EXPECT_EQ(lines(), "level=warning event=timeouts_not_counted count=3 stalled_ms=701 begun_late=0\n");
+  trouble_.not_counted({});  // it waited for a handshake
+  trouble_.tell(schedule_, at(seconds(59)));
+  EXPECT_EQ(lines(), "");
+  trouble_.tell(schedule_, at(seconds(60)));
+  EXPECT_EQ(lines(), "level=warning event=timeouts_not_counted count=1 stalled_ms=0 begun_late=0\n");
+  trouble_.tell(schedule_, at(seconds(600)));
+  EXPECT_EQ(lines(), "");
+}
+
+TEST_F(OwnTroubleTest, WhatBeganLateIsToldWithThem) {
+  schedule_.add(7, {}, {}, at({}));
+  for (const int second : {0, 10}) {
+    const auto start = schedule_.take_due(at(seconds(second)));
+    ASSERT_TRUE(start);
+    schedule_.ended(start->id, start->serial);
+  }
+  trouble_.tell(schedule_, at(seconds(10)));
+  EXPECT_EQ(lines(), "") << "alone it is nothing to be told";
+  trouble_.not_counted(milliseconds(612));
+  trouble_.tell(schedule_, at(seconds(11)));
+  EXPECT_EQ(lines(), "level=warning event=timeouts_not_counted count=1 stalled_ms=612 begun_late=1\n");
+}
+
 }  // namespace
 }  // namespace har::probe

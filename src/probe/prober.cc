@@ -235,6 +235,7 @@ struct Prober::Impl {
     if (verdict.outcome == Outcome::kTimeout &&
         (probe.queued > Lateness::kForTimeouts || probe.patience.is_spoilt(lateness.lost(now)))) {
       ++discarded;
+      trouble.not_counted(probe.patience.lost_of(lateness.lost(now)));
       const auto gone = detach(probe);
       schedule.ask_again(gone->id, gone->serial, now, true);
       return arm();
