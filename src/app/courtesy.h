@@ -1,8 +1,8 @@
 // Who answers goes first where the processes share a core (the answerer's side of it: app/precedence.h). The checker
 // stands back (a nice value 10 higher) while it works long: it reads and lays out a configuration while an answerer
 // answers, or asks everybody in the first round of a start, and where it writes to disk. Not otherwise: on a busy core
-// it would come late, and a probe's timeout that may be our own fault is held against nobody (probe/lateness.h), so
-// that a dead server would stay. What it brings: doc/PERFORMANCE.md.
+// it would come late by more than a probe is waited for, and such a timeout is held against nobody (probe/lateness.h),
+// so that a dead server would stay. What it brings: doc/PERFORMANCE.md.
 // Source: setpriority(2).  Tested by: courtesy_test.cc
 #pragma once
 
