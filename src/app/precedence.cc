@@ -1,6 +1,5 @@
 #include "app/precedence.h"
 
-#include <fmt/format.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -8,21 +7,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace har::app {
 namespace {
 
 constexpr int kPriority = 1;                         // of 99: the lowest
-constexpr rlimit kPatience{20'000, 1'000'000};       // µs without sleep: SIGXCPU; SIGKILL, should that not help
+constexpr rlimit kPatience{20'000, 3'000'000};       // µs without sleep: SIGXCPU; SIGKILL, should that not help
 constexpr std::uint64_t kShortestTurn = 100'000;     // ns; what the kernel takes at least
 constexpr double kTooBusy = 0.75, kCalmAgain = 0.5;  // of a core
 constexpr int kMostInVain = 3;  // the keeper may be slow; one that is refused should not ask all day
 constexpr Duration kRestAfterThat = std::chrono::minutes(1);
 
-bool goes_first() { return sched_getscheduler(0) == SCHED_RR; }
+thread_local volatile sig_atomic_t was_taken_down = 0;
 
 // Also in a signal handler.
 void go_with_the_others() {
@@ -32,8 +33,10 @@ void go_with_the_others() {
 
 void on_no_sleep(int) {
   const int error = errno;
+  was_taken_down = 1;
+  // The kernel has raised it by a second, for all threads: before another takes this core.
+  setrlimit(RLIMIT_RTTIME, &kPatience);
   go_with_the_others();
-  setrlimit(RLIMIT_RTTIME, &kPatience);  // the kernel has raised it by a second
   errno = error;
 }
 
@@ -63,6 +66,11 @@ Duration cpu_time() {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
+int cores() {
+  cpu_set_t ours;
+  return sched_getaffinity(0, sizeof ours, &ours) == 0 ? CPU_COUNT(&ours) : 1;
+}
+
 }  // namespace
 
 bool is_scheduled_as_usual() { return sched_getscheduler(0) == SCHED_OTHER && getpriority(PRIO_PROCESS, 0) <= 0; }
@@ -70,7 +78,7 @@ bool is_scheduled_as_usual() { return sched_getscheduler(0) == SCHED_OTHER && ge
 Result<void> give_precedence(pid_t process, pid_t thread) {
   if (!is_scheduled_as_usual()) return failure("the daemon was started with another policy or nice value");
   // Whoever has taken the answerer over shall not raise others.
-  if (access(fmt::format("/proc/{}/task/{}", process, thread).c_str(), F_OK) != 0) return failure("no thread of its");
+  if (tgkill(process, thread, 0) != 0) return errno == ESRCH ? Result<void>{} : failure(strerrordesc_np(errno));
   const sched_param lowest{.sched_priority = kPriority};
   if (sched_setscheduler(thread, SCHED_RR, &lowest) != 0) return failure(strerrordesc_np(errno));
   return {};
@@ -85,18 +93,24 @@ bool prepare_precedence() {
   return sigaction(SIGXCPU, &action, nullptr) == 0 && setrlimit(RLIMIT_RTTIME, &kPatience) == 0;
 }
 
+Precedence::Precedence(Ask ask, std::uint32_t workers)
+    : ask_(std::move(ask)), core_(std::min(1.0, static_cast<double>(cores()) / std::max(workers, 1U))) {}
+
 bool Precedence::shall_go_first(bool now_first, double share_of_a_core) {
   return share_of_a_core < (now_first ? kTooBusy : kCalmAgain);
 }
 
 void Precedence::look(Instant now) {
-  if (!ask_ || now <= looked_) return;
+  if (!ask_ || (looked_ != Instant{} && now - looked_ < kShortestLook)) return;
   const Duration used = cpu_time();
-  const double share = looked_ == Instant{} ? 0 : to_seconds(used - used_) / to_seconds(now - looked_);
+  const double share = looked_ == Instant{} ? 0 : to_seconds(used - used_) / to_seconds(now - looked_) / core_;
   looked_ = now;
   used_ = used;
-  const bool first = goes_first(), shall = shall_go_first(first, share);
-  if (first) asked_in_vain_ = 0;
+  const int policy = sched_getscheduler(0);
+  if (policy != SCHED_RR && policy != SCHED_OTHER) return;  // somebody has chosen for us
+  const bool first = policy == SCHED_RR, shall = shall_go_first(first, share);
+  if (first || was_taken_down != 0) asked_in_vain_ = 0;
+  was_taken_down = 0;
   if (first && !shall) go_with_the_others();
   if (first || !shall || now < ask_again_) return;
   if (++asked_in_vain_ > kMostInVain) ask_again_ = now + kRestAfterThat;

@@ -5,9 +5,10 @@
 // whatever their nice values are. Why not always: a flood of queries would starve the host.
 //
 //   real-time -> usual   the thread has used more than 3/4 of a core since the last look, or has not slept for 20 ms
-//                        (RLIMIT_RTTIME: the kernel sends it SIGXCPU, wherever it is)
+//                        (RLIMIT_RTTIME: the kernel sends it SIGXCPU at the tick after that, wherever it is)
 //   usual -> real-time   it has used less than half of a core since the last look
 //
+// Where workers share cores, "a core" is a worker's share of them.
 // The way down needs no right. The way up needs CAP_SYS_NICE, which the keeper keeps: a worker asks it (kGoFirst).
 // Where it is refused (no root, a container), or where the daemon was started with a policy or a nice value of the
 // operator's own, everything stays as it is, but for short turns (Linux 6.12).
@@ -16,6 +17,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 
 #include "base/result.h"
@@ -26,7 +28,7 @@ namespace har::app {
 // Whether the operator leaves it to us how we are scheduled.
 bool is_scheduled_as_usual();
 
-// In the keeper: for a thread of this process of ours.
+// In the keeper: for a thread of this process of ours; one that is gone is no failure.
 Result<void> give_precedence(pid_t process, pid_t thread);
 
 // In the answerer, before its first worker and its filter of system calls. False: no worker shall ask.
@@ -37,17 +39,21 @@ class Precedence {
  public:
   using Ask = std::function<void(pid_t thread)>;  // asks the keeper
 
-  explicit Precedence(Ask ask) : ask_(std::move(ask)) {}  // none: never
+  // `ask`: none where there is nobody to ask, and then never. `workers`: among how many threads the cores are shared.
+  Precedence(Ask ask, std::uint32_t workers);
 
-  // To be called now and then, some tenths of a second apart.
+  // To be called now and then; a look too soon after the last, which would see too little, is none.
   void look(Instant now);
 
   // The rule. Pure.
   static bool shall_go_first(bool goes_first, double share_of_a_core);
 
+  static constexpr Duration kShortestLook = std::chrono::milliseconds(100);
+
  private:
   // fixed after construction
   const Ask ask_;
+  const double core_;  // how much of one is ours
   // the worker's
   Instant looked_{};
   Duration used_{};  // CPU time of this thread, then

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,17 +25,35 @@ TEST(Precedence, WhoIsBusyGoesWithTheOthersUntilItIsCalm) {
 }
 
 TEST(Precedence, IsGivenToThreadsOfTheProcessOnly) {
-  EXPECT_FALSE(give_precedence(getpid(), 1));
+  const pid_t other = fork();
+  if (other == 0) {
+    for (;;) pause();
+  }
+  give_precedence(getpid(), other);
+  EXPECT_EQ(sched_getscheduler(other), SCHED_OTHER);
   EXPECT_FALSE(give_precedence(getpid(), 0));
+  EXPECT_FALSE(give_precedence(getpid(), -1));
   EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
+  kill(other, SIGKILL);
+  waitpid(other, nullptr, 0);
+}
+
+TEST(Precedence, LooksThatFollowTooSoonAreNone) {
+  int asked = 0;
+  Precedence precedence([&](pid_t) { ++asked; }, 1);
+  const Instant begin = net::now();
+  for (int i = 0; i < 10; ++i) precedence.look(begin + i * Precedence::kShortestLook / 10);
+  EXPECT_EQ(asked, 1);
 }
 
 TEST(Precedence, WhoIsRefusedAsksAFewTimesAndThenOnceAMinute) {
   int asked = 0;
-  Precedence precedence([&](pid_t thread) {
-    EXPECT_EQ(thread, gettid());
-    ++asked;
-  });
+  Precedence precedence(
+      [&](pid_t thread) {
+        EXPECT_EQ(thread, gettid());
+        ++asked;
+      },
+      1);
   const Instant begin = net::now() + seconds(1);
   for (int i = 0; i < 100; ++i) precedence.look(begin + i * seconds(1));
   EXPECT_EQ(asked, 5);
@@ -42,11 +61,14 @@ TEST(Precedence, WhoIsRefusedAsksAFewTimesAndThenOnceAMinute) {
 
 bool is_usual() { return sched_getscheduler(0) == SCHED_OTHER; }
 
-// Uses the processor until `done`, or for some seconds of it.
-bool spin_until(const std::function<bool()>& done) {
+// Uses the processor until `done`, or for some seconds of it; `pause`: with sleeps between.
+bool spin_until(const std::function<bool()>& done, bool pause = false) {
   const std::clock_t end = std::clock() + 5 * CLOCKS_PER_SEC;
-  while (std::clock() < end) {
+  for (std::clock_t slept = std::clock(); std::clock() < end;) {
     if (done()) return true;
+    if (!pause || std::clock() - slept < CLOCKS_PER_SEC / 500) continue;
+    usleep(100);
+    slept = std::clock();
   }
   return false;
 }
@@ -58,7 +80,7 @@ int in_a_worker(const std::function<int(Precedence&)>& work) {
     if (!prepare_precedence()) _exit(77);
     int code = 1;
     std::thread([&] {
-      Precedence precedence([](pid_t thread) { give_precedence(getpid(), thread); });
+      Precedence precedence([](pid_t thread) { give_precedence(getpid(), thread); }, 1);
       precedence.look(net::now());
       code = is_usual() ? 77 : work(precedence);
     }).join();
@@ -77,11 +99,17 @@ TEST(Precedence, WhoDoesNotSleepLosesItWithoutALookAndGetsItBackWhenItIsCalm) {
       const std::clock_t begin = std::clock();
       if (!spin_until(is_usual)) return 2;
       if (std::clock() - begin > CLOCKS_PER_SEC / 2) return 3;
-      precedence.look(now += std::chrono::milliseconds(20));
-      if (!is_usual()) return 4;           // it was busy since the last look
-      precedence.look(now += seconds(1));  // it used nothing since then
-      if (is_usual()) return 5;
-      usleep(1000);
+      spin_until([begin] { return std::clock() - begin > CLOCKS_PER_SEC / 10; });
+      precedence.look(now += Precedence::kShortestLook);
+      if (!is_usual()) return 4;  // it was busy since the last look
+      // What it used before counts until it sleeps: raised awake, as here, it may lose it once more.
+      bool is_back = false;
+      for (int tries = 0; tries < 50 && !is_back; ++tries) {
+        precedence.look(now += seconds(1));  // it used nothing since then
+        usleep(1000);
+        is_back = !is_usual();
+      }
+      if (!is_back) return 5;
     }
     return 0;
   });
@@ -91,15 +119,31 @@ TEST(Precedence, WhoDoesNotSleepLosesItWithoutALookAndGetsItBackWhenItIsCalm) {
 
 TEST(Precedence, WhoIsBusyBetweenItsSleepsLosesItAtTheNextLook) {
   const int code = in_a_worker([](Precedence& precedence) {
-    const Instant begin = net::now();
+    const Instant begin = net::now() + seconds(1);
     precedence.look(begin);
-    const std::clock_t end = std::clock() + CLOCKS_PER_SEC / 500;
-    spin_until([end] { return std::clock() >= end; });
-    precedence.look(begin + std::chrono::milliseconds(1));
+    const std::clock_t end = std::clock() + CLOCKS_PER_SEC / 10;
+    spin_until([end] { return std::clock() >= end; }, true);
+    precedence.look(begin + Precedence::kShortestLook);
     return is_usual() ? 0 : 2;
   });
   if (code == 77) GTEST_SKIP() << "no real-time priorities here";
   EXPECT_EQ(code, 0);
+}
+
+TEST(Precedence, WorkersThatShareCoresShareTheBoundToo) {
+  cpu_set_t ours;
+  ASSERT_EQ(sched_getaffinity(0, sizeof ours, &ours), 0);
+  int asked = 0;
+  Precedence precedence([&](pid_t) { ++asked; }, 10 * static_cast<unsigned>(CPU_COUNT(&ours)));
+  Instant now = net::now();
+  precedence.look(now);
+  EXPECT_EQ(asked, 1);
+  const std::clock_t end = std::clock() + CLOCKS_PER_SEC / 50;
+  spin_until([end] { return std::clock() >= end; });
+  precedence.look(now += 2 * Precedence::kShortestLook);  // a tenth of a core, a whole share
+  EXPECT_EQ(asked, 1);
+  precedence.look(now += seconds(1));
+  EXPECT_EQ(asked, 2);
 }
 
 }  // namespace

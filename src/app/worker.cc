@@ -342,7 +342,7 @@ struct Worker::Impl {
   const Shared& shared;
   // owned by the worker's thread
   net::Loop loop;
-  Precedence precedence{shared.ask_to_go_first};
+  Precedence precedence{shared.ask_to_go_first, shared.workers};
   std::shared_ptr<const Serving> serving;   // set before the fronts get their first socket
   std::optional<table::Counters> counters;  // its own cells in `serving`'s region
   std::optional<answer::Turns> turns;

@@ -26,12 +26,12 @@ constexpr Duration kRetiredLook = milliseconds(50);
 // After an error that reading does not clear (no memory, say) a socket rests instead of spinning.
 constexpr Duration kRest = milliseconds(10);
 
-bool is_wildcard(int fd) {
+std::optional<IpAddress> local_ip(int fd) {
   net::SocketAddress local;
   socklen_t size = sizeof local;
-  if (getsockname(fd, &local.generic, &size) != 0) return false;
-  if (local.family() != AF_INET && local.family() != AF_INET6) return false;
-  return local.to_ip_port().ip.is_unspecified();
+  if (getsockname(fd, &local.generic, &size) != 0) return std::nullopt;
+  if (local.family() != AF_INET && local.family() != AF_INET6) return std::nullopt;
+  return local.to_ip_port().ip;
 }
 
 void ask_for_packet_info(int fd) {
@@ -48,6 +48,7 @@ struct UdpFront::Impl {
     std::uint64_t cookie = 0;
     std::uint32_t serial = 0;
     bool wildcard = false;
+    bool loopback = false;
     bool resting = false;
     bool busy = false;
     std::uint64_t unanswered = 0;     // queries without an immediate reply, less the replies that came later
@@ -98,7 +99,9 @@ void UdpFront::Impl::adopt(net::Fd fd, std::uint64_t cookie) {
   auto socket = std::make_unique<Socket>();
   socket->cookie = cookie;
   socket->serial = next_serial++;
-  socket->wildcard = is_wildcard(fd.get());
+  const auto local = local_ip(fd.get());
+  socket->wildcard = local && local->is_unspecified();
+  socket->loopback = local && local->is_loopback();
   if (socket->wildcard) ask_for_packet_info(fd.get());
   socket->fd = std::move(fd);
   socket->watch.emplace(loop, socket->fd.get(), net::Watch::kRead,
@@ -153,7 +156,7 @@ bool UdpFront::Impl::serve_batch(std::size_t place) {
     }
     batch.release_large(i);
   }
-  sender.send(socket.fd.get(), batch.take_replies());
+  sender.send(socket.fd.get(), socket.loopback, batch.take_replies());
   return count == UdpBatch::kPackets;
 }
 
@@ -222,7 +225,8 @@ void UdpFront::send(const net::Asker& asker, std::span<const std::uint8_t> reply
   if (socket == nullptr || socket->serial != asker.serial) return;
   if (socket->unanswered > 0) --socket->unanswered;
   PacketInfo info;
-  impl_->outbox.add(socket->fd.get(), asker.address, reply, impl_->local_addresses.write(asker.connection, info));
+  impl_->outbox.add(socket->fd.get(), socket->loopback, asker.address, reply,
+                    impl_->local_addresses.write(asker.connection, info));
   impl_->turn_end.ask();
 }
 

@@ -13,11 +13,12 @@ UdpOutbox::UdpOutbox(UdpSender& sender) : sender_(sender), room_(new std::uint8_
   }
 }
 
-void UdpOutbox::add(int fd, const net::SocketAddress& to, std::span<const std::uint8_t> reply,
+void UdpOutbox::add(int fd, bool loopback, const net::SocketAddress& to, std::span<const std::uint8_t> reply,
                     std::span<const std::byte> info) {
   const bool fits = reply.size() <= kRoom - used_;
   if (fd != fd_ || count_ == kReplies || !fits) flush();
   fd_ = fd;
+  loopback_ = loopback;
   const bool is_copied = reply.size() <= kRoom;
   parts_[count_] = {.iov_base = const_cast<std::uint8_t*>(reply.data()), .iov_len = reply.size()};
   if (is_copied) {
@@ -36,7 +37,7 @@ void UdpOutbox::add(int fd, const net::SocketAddress& to, std::span<const std::u
 }
 
 void UdpOutbox::flush() {
-  if (count_ > 0) sender_.send(fd_, std::span(headers_).first(count_));
+  if (count_ > 0) sender_.send(fd_, loopback_, std::span(headers_).first(count_));
   count_ = used_ = 0;
 }
 

@@ -21,9 +21,10 @@ class UdpOutbox {
  public:
   explicit UdpOutbox(UdpSender& sender);
 
-  // `fd` must stay open until flush(). `info`: what PacketInfo says, or nothing. May send what is there already, and
-  // sends a reply that is too large to be copied at once.
-  void add(int fd, const net::SocketAddress& to, std::span<const std::uint8_t> reply, std::span<const std::byte> info);
+  // `fd` must stay open until flush(); `loopback`: it is bound to that. `info`: what PacketInfo says, or nothing.
+  // May send what is there already, and sends a reply that is too large to be copied at once.
+  void add(int fd, bool loopback, const net::SocketAddress& to, std::span<const std::uint8_t> reply,
+           std::span<const std::byte> info);
   // Never blocks; what the kernel does not take is lost.
   void flush();
 
@@ -33,6 +34,7 @@ class UdpOutbox {
 
   UdpSender& sender_;
   int fd_ = -1;  // of all that wait
+  bool loopback_ = false;
   std::size_t count_ = 0;
   std::size_t used_ = 0;
   std::unique_ptr<std::uint8_t[]> room_;

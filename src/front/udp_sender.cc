@@ -20,7 +20,7 @@ constexpr int UDP_SEGMENT = 103;  // linux/udp.h
 #endif
 
 constexpr std::size_t kJoinFrom = 8;        // fewer at a time are no load
-constexpr std::size_t kLargestPart = 1232;  // below every MTU: what the kernel cuts is never fragmented
+constexpr std::size_t kLargestPart = 1232;  // what is ours to answer is never larger
 
 using Set = std::uint32_t;  // of messages, by their places
 static_assert(UdpSender::kMost <= 32);
@@ -31,14 +31,13 @@ Set only(std::size_t place) { return Set{1} << place; }
 
 std::size_t size_of(const mmsghdr& message) { return message.msg_hdr.msg_iov->iov_len; }
 
-// To the same client from the same address of ours. Mostly the ports differ.
-bool go_one_way(const msghdr& a, const msghdr& b) {
+// Mostly the ports differ.
+bool go_to_one_client(const msghdr& a, const msghdr& b) {
   const auto& to_a = *static_cast<const net::SocketAddress*>(a.msg_name);
   const auto& to_b = *static_cast<const net::SocketAddress*>(b.msg_name);
   static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
   return to_a.v4.sin_port == to_b.v4.sin_port && a.msg_namelen == b.msg_namelen &&
-         std::memcmp(&to_a, &to_b, a.msg_namelen) == 0 && a.msg_controllen == b.msg_controllen &&
-         (a.msg_controllen == 0 || std::memcmp(a.msg_control, b.msg_control, a.msg_controllen) == 0);
+         std::memcmp(&to_a, &to_b, a.msg_namelen) == 0;
 }
 
 // What can leave as one message: the kernel cuts it into parts of one size, of which the last may be shorter.
@@ -48,13 +47,13 @@ struct Group {
   std::size_t size = 0;
 };
 
-// What goes the way of the first of `left`, as far as one message can hold it.
+// What goes to the client of the first of `left`, as far as one message can hold it.
 Group take_group(std::span<const mmsghdr> messages, std::size_t first, Set left) {
   Group group{only(first), 0, size_of(messages[first])};
   if (group.size > kLargestPart) return group;
   for (Set rest = without_first(left); rest != 0; rest = without_first(rest)) {
     const mmsghdr& other = messages[first_of(rest)];
-    if (!go_one_way(messages[first].msg_hdr, other.msg_hdr) || size_of(other) > kLargestPart) continue;
+    if (!go_to_one_client(messages[first].msg_hdr, other.msg_hdr) || size_of(other) > kLargestPart) continue;
     group.whole |= only(first_of(rest));
     group.size = std::max(group.size, size_of(other));
   }
@@ -67,16 +66,14 @@ Group take_group(std::span<const mmsghdr> messages, std::size_t first, Set left)
   return group;
 }
 
-// Behind what `message` has already.
 void say_where_to_cut(msghdr& message, std::uint16_t size, std::span<std::byte> control) {
-  if (message.msg_controllen > 0) std::memcpy(control.data(), message.msg_control, message.msg_controllen);
-  auto* header = reinterpret_cast<cmsghdr*>(control.data() + message.msg_controllen);
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  auto* header = reinterpret_cast<cmsghdr*>(control.data());
   header->cmsg_level = IPPROTO_UDP;
   header->cmsg_type = UDP_SEGMENT;
   header->cmsg_len = CMSG_LEN(sizeof size);
   std::memcpy(CMSG_DATA(header), &size, sizeof size);
-  message.msg_control = control.data();
-  message.msg_controllen += CMSG_SPACE(sizeof size);
 }
 
 }  // namespace
@@ -89,15 +86,15 @@ UdpSender::UdpSender() {
   joins_ = fd && getsockopt(fd.get(), IPPROTO_UDP, UDP_SEGMENT, &size, &length) == 0;
 }
 
-void UdpSender::send(int fd, std::span<mmsghdr> messages) {
+void UdpSender::send(int fd, bool loopback, std::span<mmsghdr> messages) {
   HAR_ASSERT(messages.size() <= kMost);
-  if (joins_ && messages.size() >= kJoinFrom) messages = join(messages);
+  if (loopback && joins_ && messages.size() >= kJoinFrom) messages = join(messages);
   while (!messages.empty()) {  // each round sends or gives up at least one
     const int sent = sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     // Full buffer, unreachable client, firewall, port 0: that client's reply is lost, the others' are not.
     if (sent <= 0 && messages.front().msg_hdr.msg_iovlen > 1) {
-      joins_ = joins_ && errno != EIO;  // a device without checksums, IPsec: the next time it would be the same
+      joins_ = errno != EIO;  // IPsec, of all things: the next time it would be the same
       send_parts(fd, messages.front().msg_hdr);
     }
     messages = messages.subspan(static_cast<std::size_t>(std::max(sent, 1)));
@@ -128,8 +125,8 @@ std::span<mmsghdr> UdpSender::join(std::span<mmsghdr> messages) {
 void UdpSender::send_parts(int fd, const msghdr& joined) {
   msghdr one = joined;
   one.msg_iovlen = 1;
-  one.msg_controllen -= CMSG_SPACE(sizeof(std::uint16_t));
-  if (one.msg_controllen == 0) one.msg_control = nullptr;
+  one.msg_control = nullptr;
+  one.msg_controllen = 0;
   for (std::size_t i = 0; i < joined.msg_iovlen; ++i) {
     one.msg_iov = &joined.msg_iov[i];
     while (sendmsg(fd, &one, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {

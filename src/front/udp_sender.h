@@ -1,8 +1,9 @@
-// Sends batches of datagrams. Where many leave at once, those to one client leave as one message that the kernel cuts
-// again (UDP_SEGMENT): the way through its layers, most of what a reply costs, is gone once instead of once a reply.
-// glibc asks for A and AAAA from one socket, and a resolver, a proxy or a runtime with one socket for all its queries
-// has many replies in a batch. Few replies leave one by one, so that tcpdump shows them as they are.
-// Source: udp(7) UDP_SEGMENT, Linux 4.18.  Thread: one worker.  Tested by: udp_sender_test.cc
+// Sends batches of datagrams. Where many leave at once over loopback, those to one client leave as one message that the
+// kernel cuts again (UDP_SEGMENT): the way through its layers, most of what a reply costs, is gone once instead of once
+// a reply. glibc asks for A and AAAA from one socket, and a resolver, a proxy or a runtime with one socket for all its
+// queries has many replies in a batch. Few replies leave one by one, so that tcpdump shows them as they are, and so
+// does whatever leaves the host: filters, bridges and devices may have their own idea of such a message. Source: udp(7)
+// UDP_SEGMENT, Linux 4.18.  Thread: one worker.  Tested by: udp_sender_test.cc
 #pragma once
 
 #include <sys/socket.h>
@@ -11,8 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-
-#include "front/packet_info.h"
 
 namespace har::front {
 
@@ -23,15 +22,16 @@ class UdpSender {
   // Asks the kernel what it can, with a socket made for that: before there is a filter of system calls.
   UdpSender();
 
-  // Sends all: for each a name that is a net::SocketAddress, one part, and PacketInfo as control or none. In order, but
-  // for those to one client. Never blocks; a message that the kernel does not take is lost, the others are not.
-  void send(int fd, std::span<mmsghdr> messages);
+  // `loopback`: the socket is bound to an address of that. Sends all; the name of each is a net::SocketAddress, and it
+  // has one part. In order, but for those to one client. Never blocks; a message that the kernel does not take is lost,
+  // the others are not.
+  void send(int fd, bool loopback, std::span<mmsghdr> messages);
 
   bool joins() const { return joins_; }
 
  private:
   struct Control {
-    alignas(cmsghdr) std::array<std::byte, sizeof(PacketInfo) + CMSG_SPACE(sizeof(std::uint16_t))> bytes;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> bytes;
   };
 
   std::span<mmsghdr> join(std::span<mmsghdr> messages);

@@ -1,5 +1,5 @@
 // Whole messages with descriptors between two processes of one daemon: a SOCK_SEQPACKET pair.
-// Thread: one at each end.  Tested by: channel_test.cc
+// Thread: one at each end; send() from any, as long as the channel stays open.  Tested by: channel_test.cc
 #pragma once
 
 #include <cstdint>
