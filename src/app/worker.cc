@@ -134,6 +134,10 @@ struct Worker::Impl {
                                  std::span<std::uint8_t> out) {
     using Outcome = front::TcpFront::Outcome;
     count(Cell::kTcpQueries);
+    if (!allows(asker.address.to_ip_port().ip)) {  // any more: it connected before a reload
+      count(Cell::kRefusedClient);
+      return {Outcome::kEnd, 0};
+    }
     later = false;
     const std::size_t size = decide(message, asker, out);
     if (later) return {Outcome::kLater, 0};

@@ -261,7 +261,8 @@ void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::
   const Answer answer = handler(message, asker, std::span(start + kLengthOctets, kReplyRoom));
   if (answer.outcome == Outcome::kLater) return;
   end_query(connection, true);
-  if (answer.outcome == Outcome::kDrop) return;
+  if (answer.outcome == Outcome::kEnd) connection.finishing = true;
+  if (answer.outcome != Outcome::kReply) return;
   HAR_ASSERT(answer.size <= kReplyRoom);
   if (gathered_size != static_cast<std::size_t>(start - gathered.get())) {
     // A send() from inside the call has emptied what was gathered.

@@ -25,10 +25,11 @@ class TcpFront {
     std::uint32_t max_in_flight = 128;       // queries of one connection without a reply: then reading pauses
   };
   enum class Outcome {
-    kReply,
-    kLater,
-    kDrop
-  };  // kReply: `size` octets in `out` (>= 4096); kLater: send() or stream() will follow
+    kReply,  // `size` octets in `out` (>= 4096)
+    kLater,  // send() will follow
+    kDrop,   // no reply
+    kEnd,    // no reply, and nothing more of this connection is read; it ends after what is queued
+  };
   struct Answer {
     Outcome outcome = Outcome::kDrop;
     std::size_t size = 0;

@@ -28,8 +28,8 @@ Bytes framed(const std::string& message) {
 // A message of at least a header's size, as the front asks.
 std::string query(const std::string& what) { return what + std::string(what.size() < 12 ? 12 - what.size() : 0, '.'); }
 
-// Answers each message with itself; those that begin with "later" when told to, those with "drop" never, and
-// "big N" with N octets.
+// Answers each message with itself; those that begin with "later" when told to, those with "drop" never,
+// "big N" with N octets; "end" ends the connection.
 struct Server {
   explicit Server(TcpFront::Limits limits = {}) : limits_(limits) {
     net::Fd listener = bound(SOCK_STREAM, at("127.0.0.1"));
@@ -43,6 +43,7 @@ struct Server {
     const std::string what = text(message);
     seen.push_back(what);
     if (what.starts_with("drop")) return {TcpFront::Outcome::kDrop, 0};
+    if (what.starts_with("end")) return {TcpFront::Outcome::kEnd, 0};
     if (what.starts_with("now")) {  // a reply by send() from inside the call
       front.send(asker, message);
       return {TcpFront::Outcome::kLater, 0};
@@ -123,6 +124,23 @@ struct Client {
   Bytes received;
   bool was_reset = false;
 };
+
+TEST(TcpFront, WhatWasAskedBeforeTheEndIsAnsweredAndNothingAfterIt) {
+  Server server;
+  Client client(server);
+  Bytes all;
+  for (const char* what : {"later", "hello", "end", "too late"}) {
+    const Bytes one = framed(query(what));
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  client.send(all);
+  EXPECT_EQ(client.hear(), query("hello"));
+  server.reply_to_all_waiting();
+  EXPECT_EQ(client.hear(), query("later"));
+  EXPECT_EQ(client.hear(), "<end>");
+  EXPECT_FALSE(client.was_reset);
+  EXPECT_EQ(server.seen.size(), 3U);
+}
 
 TEST(TcpFront, AnswersOneQueryAfterTheOther) {
   Server server;

@@ -186,6 +186,22 @@ def test_clients_that_are_not_allowed_get_nothing(lab):
         assert dnsclient.receive_message(s)
 
 
+def test_a_client_that_is_allowed_no_more_after_a_reload_gets_nothing_on_an_open_connection(lab):
+    web = lab.web()
+    client, other = loopback(), loopback()
+    body = f"""
+        nameservers = {{ "{loopback()}" }} allow_clients = {{ %s }}
+        name a.test {{ candidate a {{ check_address = "{web.url}" }} }}"""
+    daemon = lab.daemon(body % client)
+    wire = dnsclient.query("a.test").to_wire()
+    with socket.create_connection(daemon.server, source_address=(client, 0), timeout=3) as s:
+        s.sendall(dnsclient.frame(wire))
+        assert dnsclient.receive_message(s)
+        daemon.reload(body % other)
+        s.sendall(dnsclient.frame(wire))
+        assert s.recv(10) == b""
+
+
 def test_a_wildcard_listener_answers_from_the_address_asked(lab):
     web = lab.web()
     daemon = lab.daemon(f"""
