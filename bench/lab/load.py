@@ -8,12 +8,12 @@ _DNSPERF = {"sent": r"Queries sent:\s+(\d+)", "received": r"Queries completed:\s
             "lost": r"Queries lost:\s+(\d+)", "qps": r"Queries per second:\s+([\d.]+)"}
 
 
-def generator(build, core, address, port, names, seconds, mode, amount, sockets=1):
-    """mode: `window` (always so many under way), `rate` or `paced` (queries a second; the last sleeps in between, with a
-    real-time priority). Returns the figures as a dict."""
+def generator(build, core, address, port, names, seconds, mode, amount, sockets=1, burst=32):
+    """mode: `window` (always so many under way, of each socket `burst` at once), `rate` or `paced` (queries a second; the
+    last sleeps in between, with a real-time priority). Returns the figures as a dict."""
     first = ["chrt", "-f", "50"] if mode == "paced" else []
     out = subprocess.run([*first, "taskset", "-c", core, servers.limit_program(build, "load"), address, str(port), str(names),
-                          str(seconds), mode, str(amount), str(sockets)], capture_output=True, text=True, check=True,
+                          str(seconds), mode, str(amount), str(sockets), str(burst)], capture_output=True, text=True, check=True,
                          timeout=seconds + 30).stdout
     return {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", out)}
 

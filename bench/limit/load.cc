@@ -193,13 +193,16 @@ struct Load {
 
 int main(int argc, char** argv) {
   if (argc < 7)
-    return std::fprintf(stderr, "usage: load ADDRESS PORT NAMES|unique SECONDS window|rate|paced N [SOCKETS]\n"), 2;
+    return std::fprintf(stderr,
+                        "usage: load ADDRESS PORT NAMES|unique SECONDS window|rate|paced N [SOCKETS [BURST]]\n"),
+           2;
   Queries queries(argv[3]);
   if (queries.empty()) return std::fprintf(stderr, "load: no names in %s\n", argv[3]), 2;
   const auto seconds = std::atof(argv[4]);
   const bool sleeps = std::strcmp(argv[5], "paced") == 0;
   const bool by_rate = sleeps || std::strcmp(argv[5], "rate") == 0;
   const auto amount = std::atol(argv[6]);
+  const std::size_t burst = argc > 8 ? std::min(kBatch, static_cast<std::size_t>(std::atoi(argv[8]))) : kBatch;
   static Load load{queries, std::vector<Socket>(argc > 7 ? static_cast<std::size_t>(std::atoi(argv[7])) : 1),
                    {},      0,
                    0,       0,
@@ -239,7 +242,7 @@ int main(int argc, char** argv) {
       while (load.under_way < amount) {
         const auto room = static_cast<std::size_t>(amount - load.under_way);
         const std::uint64_t before = load.sent;
-        load.send(load.sockets[turn++ % load.sockets.size()], std::min({room, kBatch}));
+        load.send(load.sockets[turn++ % load.sockets.size()], std::min(room, burst));
         if (load.sent == before) break;
       }
     }
