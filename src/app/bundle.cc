@@ -37,7 +37,7 @@ bool take_text(std::string_view& text, std::size_t size, std::string& out) {
 }  // namespace
 
 Bundle Bundle::take(const std::string& main_path, config::Loaded& loaded) {
-  return {main_path, std::move(loaded.files), std::move(loaded.variables)};
+  return {main_path, std::move(loaded.files), std::move(loaded.variables), {}};
 }
 
 std::string Bundle::to_text() const {
@@ -47,6 +47,7 @@ std::string Bundle::to_text() const {
   for (const auto& [name, value] : variables) {
     append_entry(out, value ? "set" : "unset", name, value.value_or(""));
   }
+  for (const auto& [key, value] : in_force) append_entry(out, "in-force", key, value);
   return out;
 }
 
@@ -74,6 +75,8 @@ Result<Bundle> Bundle::parse(std::string_view text) {
       bundle.variables.emplace_back(first, second);
     } else if (kind == "unset") {
       bundle.variables.emplace_back(first, std::nullopt);
+    } else if (kind == "in-force") {
+      bundle.in_force.emplace_back(first, second);
     } else {
       return damaged();
     }

@@ -15,6 +15,8 @@ struct Bundle {
   std::string main_path;
   std::vector<config::SourceFile> files;
   std::vector<std::pair<std::string, std::optional<std::string>>> variables;
+  // Keys that need a restart and that a reload has changed in vain: what they are until then.
+  std::vector<std::pair<std::string, std::string>> in_force;
 
   static constexpr std::size_t kMaxSize = 128u << 20;
 

@@ -8,7 +8,8 @@ namespace {
 Bundle example() {
   return {"/etc/har.conf",
           {{"/etc/har.conf", "include(\"more\")\nttl ${X}\n\n"}, {"more", std::string("a\0b\r\n", 5)}, {"empty", ""}},
-          {{"X", "5"}, {"Y", std::nullopt}, {"Z", ""}}};
+          {{"X", "5"}, {"Y", std::nullopt}, {"Z", ""}},
+          {{"workers", "2"}}};
 }
 
 TEST(Bundle, SurvivesTheWayThroughText) {
@@ -22,6 +23,7 @@ TEST(Bundle, SurvivesTheWayThroughText) {
     EXPECT_EQ(after->files[i].text, before.files[i].text);
   }
   EXPECT_EQ(after->variables, before.variables);
+  EXPECT_EQ(after->in_force, before.in_force);
 }
 
 TEST(Bundle, ACutCopyIsRefusedWhereverItIsCut) {
@@ -34,7 +36,7 @@ TEST(Bundle, ACutCopyIsRefusedWhereverItIsCut) {
       EXPECT_EQ(cut->main_path, "/etc/har.conf");
     }
   }
-  EXPECT_LE(accepted, 5u);
+  EXPECT_LE(accepted, 6u);
 }
 
 }  // namespace

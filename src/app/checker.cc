@@ -55,7 +55,7 @@ int Checker::run() {
   if (const auto code = start()) return *code;
   keeper_watch_ = std::make_unique<net::Watch>(loop_, keeper_.fd(), net::Watch::kRead,
                                                [this](net::Watch::Interest) { on_keeper(); });
-  for (auto& message : std::exchange(postponed_, {})) handle(message);
+  handle_postponed();
   first_round_since_ = net::now();
   on_beat();
   on_flush();
@@ -82,13 +82,26 @@ void Checker::on_keeper() {
   const auto status = keeper_.receive(message, 0);
   if (status == net::Channel::Status::kClosed) return stop();
   if (status == net::Channel::Status::kMessage) handle(message);
-  for (auto& waiting : std::exchange(postponed_, {})) handle(waiting);
+  handle_postponed();
+}
+
+// What came while we waited for something else. Nothing else matters to one who has been told to stop.
+void Checker::handle_postponed() {
+  while (!postponed_.empty() && !is_stopping_) {
+    const auto is_stop = [](const net::Message& message) { return message.type == kStop; };
+    if (std::any_of(postponed_.begin(), postponed_.end(), is_stop)) return stop();
+    net::Message next = std::move(postponed_.front());
+    postponed_.pop_front();
+    handle(next);
+  }
 }
 
 void Checker::handle(net::Message& message) {
   switch (message.type) {
     case kReload:
-      return courtesy_.stand_back_for([this] { reload(); });
+      courtesy_.stand_back_for([this] { reload(); });
+      keeper_.send(kReloadOver);
+      return;
     case kStop:
       return stop();
     case kCommitted: {

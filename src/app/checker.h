@@ -51,7 +51,7 @@ class Checker {
 
   // ---- start and reload (checker_start.cc, checker_configuration.cc)
   std::optional<int> start();  // an exit code when it cannot
-  std::optional<int> choose_configuration(const std::string& path, bool resume, const net::Message& hello,
+  std::optional<int> choose_configuration(const std::string& path, bool& resume, const net::Message& hello,
                                           Bundle& bundle);
   bool prepare(const config::Config& wanted, Memory& out, std::string& why_not);
   bool resume_memory(const net::Message& hello);
@@ -64,7 +64,8 @@ class Checker {
   void fill_table(Memory& memory);
   void commit(const net::Fd& bundle_text);
   void reload();
-  void note_what_needs_a_restart(const config::Config& wanted) const;
+  void note_what_needs_a_restart(const config::Config& wanted, Bundle& bundle) const;
+  void keep_what_is_in_force(const Bundle& bundle);
   config::LoadOptions load_options();
   void report_mistakes(const config::Loaded& loaded) const;
   std::optional<net::Message> wait_for(std::uint32_t type, std::uint32_t or_type);
@@ -80,6 +81,7 @@ class Checker {
   // ---- running (checker.cc)
   void on_keeper();
   void handle(net::Message& message);
+  void handle_postponed();
   void on_resolved(const std::string& host, const std::vector<IpAddress>& addresses);
   void on_resolution_failed(const std::string& host);
   void on_observed(health::CheckId check, const health::Observation& observation);

@@ -1,5 +1,8 @@
 // Which configuration the checker runs on, and what is said of one: the file of the operator, the keeper's copy after
 // the death of a predecessor, or the last accepted copy beside data_file.
+#include <fmt/format.h>
+
+#include <charconv>
 #include <cstdio>
 
 #include "app/become_user.h"
@@ -10,7 +13,7 @@
 namespace har::app {
 
 // An exit code when there is no configuration to run on.
-std::optional<int> Checker::choose_configuration(const std::string& path, bool resume, const net::Message& hello,
+std::optional<int> Checker::choose_configuration(const std::string& path, bool& resume, const net::Message& hello,
                                                  Bundle& bundle) {
   if (resume) {
     const auto text = net::memory_to_text(hello.fds[0], Bundle::kMaxSize);
@@ -20,8 +23,13 @@ std::optional<int> Checker::choose_configuration(const std::string& path, bool r
       return 1;
     }
     bundle = std::move(*kept);
-    config_ = bundle.load(load_options()).config;
-    return config_ ? std::nullopt : std::optional<int>(1);
+    const auto loaded = bundle.load(load_options());
+    config_ = loaded.config;
+    if (config_) return std::nullopt;
+    // Another version than the one that accepted it.
+    report_mistakes(loaded);
+    log_.error("kept_configuration_refused", {{"hint", "the file is read instead: mend it"}});
+    resume = false;
   }
   auto loaded = load_from_disk(path, load_options());
   report_mistakes(loaded);
@@ -46,12 +54,25 @@ std::optional<int> Checker::choose_configuration(const std::string& path, bool r
   return std::nullopt;
 }
 
-void Checker::note_what_needs_a_restart(const config::Config& wanted) const {
-  const auto note = [this](const char* key) { log_.warning("needs_restart", {{"key", key}}); };
-  if (wanted.workers != workers_) note("workers");
-  if (wanted.user != user_) note("user");
-  if (wanted.data_file != data_file_) note("data_file");
-  if (wanted.control_socket != control_socket_) note("control_socket");
+// Said, and written down for a checker that has to go on in our place.
+void Checker::note_what_needs_a_restart(const config::Config& wanted, Bundle& bundle) const {
+  const auto note = [&](const char* key, const std::string& in_force) {
+    log_.warning("needs_restart", {{"key", key}});
+    bundle.in_force.emplace_back(key, in_force);
+  };
+  if (wanted.workers != workers_) note("workers", fmt::format("{}", workers_));
+  if (wanted.user != user_) note("user", user_);
+  if (wanted.data_file != data_file_) note("data_file", data_file_);
+  if (wanted.control_socket != control_socket_) note("control_socket", control_socket_);
+}
+
+// The user comes from the keeper, who trusts nobody in that.
+void Checker::keep_what_is_in_force(const Bundle& bundle) {
+  for (const auto& [key, value] : bundle.in_force) {
+    if (key == "workers") std::from_chars(value.data(), value.data() + value.size(), workers_);
+    if (key == "data_file") data_file_ = value;
+    if (key == "control_socket") control_socket_ = value;
+  }
 }
 
 config::LoadOptions Checker::load_options() {

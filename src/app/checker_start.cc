@@ -55,7 +55,6 @@ std::optional<int> Checker::start() {
   if (keeper_.receive(hello, kKeeperPatienceMs) != net::Channel::Status::kMessage || hello.type != kHello) return 1;
   net::Unpacker fields(hello.body);
   bool resume = fields.number() != 0;
-  ready_ = resume;
   config_path_ = fields.text();
   generation_ = fields.number();
   user_ = fields.text();
@@ -76,6 +75,7 @@ std::optional<int> Checker::start() {
   if (!is_resumed) user_ = config_->user;
   data_file_ = config_->data_file;
   control_socket_ = config_->control_socket;
+  if (is_resumed) keep_what_is_in_force(bundle);
 
   if (resume) resume = resume_memory(hello);
   if (!resume) {
@@ -299,7 +299,6 @@ void Checker::reload() {
   }
   beat();
   loaded.config = config::compact_copy(*loaded.config, config_.get());
-  note_what_needs_a_restart(*loaded.config);
   Memory fresh;
   std::string why_not;
   const auto refuse = [this](const std::string& reason) {
@@ -307,6 +306,7 @@ void Checker::reload() {
   };
   // Everything that may fail comes first: from fold_retired_counters() on there is no way back.
   Bundle bundle = Bundle::take(config_path_, loaded);
+  note_what_needs_a_restart(*loaded.config, bundle);
   const auto text = net::text_to_memory(kBundleMemory, bundle.to_text());
   if (!text) return refuse(text.error().message);
   if (!prepare(*loaded.config, fresh, why_not)) {

@@ -26,8 +26,9 @@ using std::chrono::milliseconds;
 constexpr Duration kBindPatience = std::chrono::seconds(2);  // after an abrupt end the kernel may hold a port a moment
 constexpr Duration kStopPatience = milliseconds(950);        // SIGTERM ends within a second
 constexpr Duration kSuspended = std::chrono::seconds(1);     // our own loop this late: the machine slept, not a child
+constexpr Duration kKillPatience = milliseconds(200);        // then who hangs in the kernel (a dead disk) is left to it
 constexpr Duration kForkAgain = milliseconds(500);
-constexpr int kCrashesBeforeFirstCommit = 5;
+constexpr int kEarlyCrashes = 5;  // of children, before anything has been served
 // A child that does not read its channel must not keep us from the rest of our duties, the end within a second first.
 constexpr int kSendPatienceMs = 200;
 
@@ -41,7 +42,7 @@ int Keeper::run() {
     start_checker(start);
     start_answerer(start);
   }
-  while (!exit_code_ || !children().empty()) wait_for_events();
+  while (!exit_code_ || !(children().empty() || has_given_up_)) wait_for_events();
   return *exit_code_;
 }
 
@@ -91,6 +92,7 @@ void Keeper::wait_for_events() {
   if (stopping_) {
     if (now < stop_deadline_) return;
     for (Child* child : children()) child->kill_now();
+    has_given_up_ = now >= stop_deadline_ + kKillPatience;
     return;
   }
   checker_.kill_if_silent(now);
@@ -117,8 +119,7 @@ void Keeper::serve_signal(int number) {
       break;
     case SIGHUP:
       log_.info("reload_asked");
-      // A full channel holds reloads enough: one of them will find the newest file. No channel: its successor reloads.
-      if (!checker_.channel().send(kReload, {}, {}, 0)) reload_owed_ = true;
+      ask_for_reload();
       break;
     case SIGUSR2:
       log_.info("upgrade_asked");
@@ -127,6 +128,17 @@ void Keeper::serve_signal(int number) {
     default:
       log_.info("stopping", {{"signal", number}});
       stop(0);
+  }
+}
+
+// Of the next checker where this one is gone or on its way out. A full channel holds reloads enough: one of them will
+// find the newest file.
+void Keeper::ask_for_reload() {
+  const bool is_leaving = replacing_ == Replacing::kCheckerEnds;
+  if (!is_leaving && checker_.channel().send(kReload, {}, {}, 0)) {
+    ++reloads_under_way_;
+  } else if (is_leaving || reloads_under_way_ == 0) {
+    reload_owed_ = true;
   }
 }
 
@@ -142,12 +154,13 @@ void Keeper::collect_children() {
         if (child == leaving_.get()) dismiss_predecessor();
       } else if (child == &checker_ && replacing_ == Replacing::kCheckerEnds) {
         child->ended_as_asked(status);
+        pending_.reset();
         replacing_ = Replacing::kCheckerStarts;
         start_checker(now);
       } else if (child == &checker_) {
         checker_ended(status, now);
       } else {
-        child->ended(status, now);
+        answerer_ended(status, now);
       }
     }
   }
@@ -156,13 +169,29 @@ void Keeper::collect_children() {
 void Keeper::checker_ended(int status, Instant now) {
   pending_.reset();
   checker_.ended(status, now);
+  // Its successor follows what it was asked for, unless that is what ends them.
+  if (std::exchange(reloads_under_way_, 0) > 0) {
+    reload_owed_ = !std::exchange(has_died_of_reload_, true);
+    if (!reload_owed_) log_.error("reload_refused", {{"reason", "two checkers have died of it"}});
+  }
   if (active_) return;  // the answers go on from the table; it is started again
   // Nothing has ever been served: its reason is ours.
   if (WIFEXITED(status)) {
     const int code = WEXITSTATUS(status);
     if (code == 127) log_.error("cannot_start", {{"program", options_.program_folder + "/hard-checker"}});
     stop(code == 2 ? 2 : 1);
-  } else if (++early_crashes_ >= kCrashesBeforeFirstCommit) {
+  } else if (++early_crashes_ >= kEarlyCrashes) {
+    stop(1);
+  }
+}
+
+void Keeper::answerer_ended(int status, Instant now) {
+  answerer_->ended(status, now);
+  if (is_served_) return;  // it is started again
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+    log_.error("cannot_start", {{"program", answerer_->program()}});
+    stop(1);
+  } else if (++early_crashes_ >= kEarlyCrashes) {
     stop(1);
   }
 }
@@ -180,7 +209,7 @@ void Keeper::start_checker(Instant now) {
   hello.number(active_ ? 1 : 0).text(options_.config_path).number(generation_).text(active_ ? active_->user : "");
   if (active_) {
     checker_.channel().send(kHello, hello.body(), {bundle_.get(), active_->table.get(), active_->counters.get()});
-    if (std::exchange(reload_owed_, false)) checker_.channel().send(kReload, {}, {}, 0);
+    if (std::exchange(reload_owed_, false)) ask_for_reload();
   } else {
     checker_.channel().send(kHello, hello.body());
   }
@@ -228,20 +257,23 @@ void Keeper::handle(Child& child, net::Message& message) {
       if (from_checker) commit(message);
       return;
     case kReady:
-      if (from_checker && !ready_) {
-        ready_ = true;
-        log_.info("ready");
-        tell_service_manager("READY=1");
-      }
-      return;
+      if (from_checker) checker_is_ready_ = true;
+      return say_when_ready();
     case kServing:
       if (&child == answerer_.get()) {
         net::Unpacker fields(message.body);
         if (fields.number() != generation_) return;  // of an older one; the answer to the newest follows
         retiring_.clear();
+        is_served_ = true;
+        say_when_ready();
         if (leaving_ && leave_by_ == kNever) dismiss_predecessor();
         checker_.channel().send(kCommitted, net::Packer().number(generation_).body(), {}, kSendPatienceMs);
       }
+      return;
+    case kReloadOver:
+      if (!from_checker || reloads_under_way_ == 0) return;
+      --reloads_under_way_;
+      has_died_of_reload_ = false;
       return;
     case kGoFirst:
       if (!from_checker) let_go_first(child, message);
@@ -249,6 +281,13 @@ void Keeper::handle(Child& child, net::Message& message) {
     default:
       log_.error("unknown_message", {{"process", child.role()}, {"type", message.type}});
   }
+}
+
+void Keeper::say_when_ready() {
+  if (ready_ || !checker_is_ready_ || !is_served_) return;
+  ready_ = true;
+  log_.info("ready");
+  tell_service_manager("READY=1");
 }
 
 void Keeper::let_go_first(const Child& answerer, const net::Message& message) {
@@ -261,6 +300,7 @@ void Keeper::let_go_first(const Child& answerer, const net::Message& message) {
 }
 
 void Keeper::prepare(const net::Message& message) {
+  pending_.reset();  // of a request that its checker has given up: its addresses may be wanted again
   Prepare wanted;
   if (!Prepare::unpack(message.body, wanted)) {
     checker_.channel().send(kRefused, net::Packer().text("malformed request").body(), {}, kSendPatienceMs);

@@ -30,17 +30,20 @@ class Keeper {
   void serve_signal(int number);
   void collect_children();
   void checker_ended(int status, Instant now);
+  void answerer_ended(int status, Instant now);
   void start_what_is_due(Instant now);
   void start_checker(Instant now);
   void start_answerer(Instant now);
   void cannot_start(Child& child, const std::string& reason, Instant now);
   void read_channel(Child& child);
   void handle(Child& child, net::Message& message);
+  void ask_for_reload();
   void let_go_first(const Child& answerer, const net::Message& message);
   void prepare(const net::Message& message);
   void commit(net::Message& message);
   void drop_rights();
   void send_sockets();
+  void say_when_ready();
   void stop(int code);
   Duration until_next_deadline(Instant now) const;
   bool may_bind_again();
@@ -73,11 +76,16 @@ class Keeper {
   bool stopping_ = false;
   Instant stop_deadline_ = kNever;
   std::optional<int> exit_code_;
+  bool has_given_up_ = false;  // on children that do not even end when they are killed
   int early_crashes_ = 0;
   bool ready_ = false;
+  bool checker_is_ready_ = false, is_served_ = false;  // what it takes
   bool rights_dropped_ = false;
   bool precedence_refused_ = false;  // said once
-  bool reload_owed_ = false;         // asked for while there was no checker
+  // reloads
+  bool reload_owed_ = false;             // asked for while there was no checker to ask
+  std::uint32_t reloads_under_way_ = 0;  // asked for of this checker, and not over
+  bool has_died_of_reload_ = false;      // the one before it
   // an upgrade
   bool upgrade_owed_ = false;  // asked for, and not the moment for it
   enum class Replacing : std::uint8_t {

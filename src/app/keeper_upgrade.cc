@@ -41,6 +41,7 @@ bool Keeper::take_over(Instant now) {
   bundle_ = std::move(left->bundle);
   generation_ = left->generation;
   ready_ = left->ready;
+  is_served_ = true;
   log_.set_level(active_->log_level);
   log_.info("upgraded", {{"version", HAR_VERSION}, {"generation", generation_}});
   if (left->answerer.pid != 0) {
@@ -64,6 +65,7 @@ bool Keeper::take_over(Instant now) {
 // Not while a reload is on its way or an upgrade is not over: what is half done cannot be left to anybody.
 void Keeper::become_successor_when_calm() {
   if (!upgrade_owed_ || !active_ || pending_ || !retiring_.empty() || replacing_ != Replacing::kNothing) return;
+  if (reloads_under_way_ > 0 || reload_owed_) return;
   upgrade_owed_ = false;
   if (successor_can_take_over()) exec_successor();
 }

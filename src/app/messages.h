@@ -9,6 +9,7 @@
 //   keeper  -> answerer kSockets *  (UDP sockets of one address, one a worker, then its TCP listener), then kServe
 //   answerer-> keeper   kServing    the workers answer from the new table; the keeper lets go of what is old
 //   keeper  -> checker  kCommitted
+//   checker -> keeper   kReloadOver  for each kReload, whatever came of it
 // During an upgrade (keeper_upgrade.cc) a keeper speaks with the last version's children: kBeat and kStop stay as they
 // are.
 #pragma once
@@ -24,20 +25,21 @@
 namespace har::app {
 
 enum MessageType : std::uint32_t {
-  kHello = 1,  // number resume, text config path, number generation, text user; resume: fds bundle, table, counters
-  kPrepare,    // Prepare
-  kPrepared,   // fds table (writable), counters (writable)
-  kRefused,    // text why
-  kCommit,     // number generation; fd bundle
-  kCommitted,  // number generation
-  kReload,     // SIGHUP
-  kReady,      // the first round of probes has ended, or 2 s have gone
-  kBeat,       // either child, once a second: all its threads live
-  kSockets,    // fds: UDP per worker, TCP listener
-  kServe,      // number generation, workers, names, log level; text user; fds table (read-only), counters (writable)
-  kServing,    // number generation
-  kStop,       // end: within 0.8 s. Number 1: a successor serves, end with the last connection, within 30 s
-  kGoFirst,    // number thread: a worker that is calm and wants precedence (app/precedence.h)
+  kHello = 1,   // number resume, text config path, number generation, text user; resume: fds bundle, table, counters
+  kPrepare,     // Prepare
+  kPrepared,    // fds table (writable), counters (writable)
+  kRefused,     // text why
+  kCommit,      // number generation; fd bundle
+  kCommitted,   // number generation
+  kReload,      // SIGHUP
+  kReady,       // the first round of probes has ended, or 2 s have gone
+  kBeat,        // either child, once a second: all its threads live
+  kSockets,     // fds: UDP per worker, TCP listener
+  kServe,       // number generation, workers, names, log level; text user; fds table (read-only), counters (writable)
+  kServing,     // number generation
+  kStop,        // end: within 0.8 s. Number 1: a successor serves, end with the last connection, within 30 s
+  kReloadOver,  // a kReload has been followed, or refused
+  kGoFirst,     // number thread: a worker that is calm and wants precedence (app/precedence.h)
 };
 
 struct Prepare {

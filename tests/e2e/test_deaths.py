@@ -13,8 +13,8 @@ import dns.rcode
 import pytest
 
 from lab import dnsclient
-from lab.daemon import HARD, Daemon, is_running
-from lab.net import wait_until
+from lab.daemon import BUILD, HARD, Daemon, is_running
+from lab.net import free_port, loopback, wait_until
 
 
 @pytest.fixture
@@ -190,6 +190,31 @@ def test_missing_programs_are_a_clear_end(tmp_path):
     config.write_text('nameservers = { 127.0.0.1 }')
     done = subprocess.run([lonely, config], capture_output=True, text=True, timeout=10)
     assert done.returncode == 1 and "hard-checker" in done.stderr
+
+
+def test_without_its_answerer_it_is_not_ready_and_ends(tmp_path):
+    for name in ("hard", "hard-checker"):
+        shutil.copy(BUILD / name, tmp_path / name)
+    config = tmp_path / "har.conf"
+    config.write_text(f"""nameservers = {{ 127.0.0.1 }} dns_listen_port = {free_port()} dns_bind_interfaces = {{ {loopback()} }}
+        data_file = "{tmp_path}/har.db" """)
+    done = subprocess.run([tmp_path / "hard", config], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and "hard-answerer" in done.stderr and "event=ready" not in done.stderr
+
+
+def test_a_checker_that_dies_before_it_was_ready_does_not_keep_the_daemon_from_being_ready(lab):
+    web = lab.web()
+    with socket.socket() as silent:
+        silent.bind((loopback(), 0))
+        silent.listen()
+        host, port = silent.getsockname()
+        daemon = lab.daemon(f"""nameservers = {{ "{loopback()}" }} defaults {{ check_timeout = 5 check_frequency = 20 }}
+            name a.test {{ candidate a {{ check_address = "{web.url}" }} }}
+            name b.test {{ candidate b {{ check_address = "http://{host}:{port}/" }} }}""", start=False)
+        daemon.start(wait=False)
+        daemon.wait_for_log("event=running", timeout=3)
+        os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+        daemon.wait_for_log("event=ready", timeout=5)
 
 
 @pytest.mark.parametrize("which", ["hard-checker", "hard-answerer"])

@@ -150,6 +150,34 @@ def test_what_needs_a_restart_is_said(world):
     daemon.wait_for_log("event=needs_restart .*workers", timeout=2)
 
 
+def test_what_needs_a_restart_stays_as_it_is_over_the_death_of_the_checker(world, tmp_path):
+    daemon = world.daemon
+    file = daemon.data_file
+    many = " ".join(one_more(world, f"n{n}.test") for n in range(300))  # two workers' counters would need more memory
+    daemon.extra, daemon.data_file = "workers = 2", tmp_path / "other.db"
+    daemon.reload(world.body(many))
+    before = len(daemon.log())
+    os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+    daemon.wait_for_log("event=running .*resumed=yes", timeout=4, since=before)
+    assert daemon.log().count("event=process_ended") == 1
+    daemon.reload(world.body(many + one_more(world, "new.test")))
+    daemon.wait_for_answer("new.test", [world.third.address], 3)
+    assert file.exists() and not daemon.data_file.exists()
+
+
+def test_a_reload_that_a_checker_did_not_live_to_follow_is_followed_by_the_next(world):
+    daemon = world.daemon
+    pid = daemon.children()["hard-checker"]
+    os.kill(pid, signal.SIGSTOP)
+    daemon.write_config(world.body(one_more(world, "new.test")))
+    before = len(daemon.log())
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("event=reload_asked", since=before)
+    os.kill(pid, signal.SIGKILL)
+    daemon.wait_for_log("event=reloaded", timeout=5, since=before)
+    daemon.wait_for_answer("new.test", [world.third.address], 3)
+
+
 def test_several_workers_answer_alike(lab, world):
     daemon = lab.daemon(world.body(), extra="workers = 2")
     sockets = [dnsclient.udp_socket(daemon.server) for _ in range(30)]

@@ -52,12 +52,13 @@ def make_world(lab, tmp_path, build):
     install(world.folder, build)
     world.first, world.second = lab.webs({}, {})
     world.upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
-    world.daemon = lab.daemon(f"""
+    world.body = f"""
         nameservers = {{ {world.upstream.spec} }}
         name a.test {{ selection_method = failover check_frequency = 0.5
           candidate one {{ check_address = "{world.first.url}" }}
           candidate two {{ check_address = "{world.second.url}" }}
-        }}""", start=False)
+        }}"""
+    world.daemon = lab.daemon(world.body, start=False)
     daemon = world.daemon
     log = open(daemon.log_path, "ab")
     daemon.log_start = 0
@@ -155,11 +156,27 @@ def test_a_program_that_cannot_start_does_not_become_the_daemon(world, program):
 
 def test_an_upgrade_asked_for_during_a_reload_waits_for_its_end(world):
     daemon = world.daemon
-    before = len(daemon.log())
-    daemon.process.send_signal(signal.SIGHUP)
-    daemon.process.send_signal(signal.SIGUSR2)
-    daemon.wait_for_log("event=upgrade_done", timeout=8, since=before)
-    assert daemon.addresses("a.test") == [world.first.address]
+    for reloads in (1, 3):
+        before = len(daemon.log())
+        body = world.body + f'name new{reloads}.test {{ candidate c {{ check_address = "{world.second.url}" }} }}'
+        daemon.write_config(body)
+        for _ in range(reloads):
+            daemon.process.send_signal(signal.SIGHUP)
+            time.sleep(0.01)  # signals of one kind are one, until they are read
+        daemon.process.send_signal(signal.SIGUSR2)
+        daemon.wait_for_log("event=upgrade_done", timeout=8, since=before)
+        assert "event=reloaded" in daemon.log()[before:]
+        assert daemon.addresses("a.test") == [world.first.address]
+        daemon.wait_for_answer(f"new{reloads}.test", [world.second.address], 5)
+
+
+def test_the_signal_is_the_keepers_alone(world):
+    children = world.daemon.children()
+    for pid in children.values():
+        os.kill(pid, signal.SIGUSR2)
+    assert world.daemon.addresses("a.test") == [world.first.address]
+    upgrade(world.daemon)  # by now they would be dead
+    assert "process_ended" not in world.daemon.log()
 
 
 def test_sigterm_in_the_middle_of_an_upgrade_ends_everything(world):
