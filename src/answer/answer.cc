@@ -23,6 +23,7 @@ using View = table::Reader::View;
 
 // A NODATA of ours is believed for a second, no longer: it may end with the next probe.
 constexpr std::uint32_t kNegativeTtl = 1;
+constexpr Duration kBeatsMissed = std::chrono::seconds(2);
 
 // So many names and more are worth a look ahead: half a kilobyte each, beside what the kernel needs of a core's cache.
 constexpr std::uint32_t kLargeTable = 256;
@@ -200,7 +201,10 @@ class Answering {
 
   bool is_stale() const {
     const Instant beat = table_.last_beat();
-    return beat < now_ && now_ - beat > Duration(table_.limits().state_max_age_ns);  // kNever is never before now
+    // kNever is never before now. Whoever believes no stored state (0) does not say that of every answer: it is the
+    // writer's beats that are counted, each half a second.
+    const Duration most = std::max(Duration(table_.limits().state_max_age_ns), kBeatsMissed);
+    return beat < now_ && now_ - beat > most;
   }
 
   const Query& query_;

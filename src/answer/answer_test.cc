@@ -335,6 +335,21 @@ TEST_F(Answer, IsMarkedStaleOnceTheWriterHasBeenSilentForLongerThanStateMaxAge) 
   EXPECT_FALSE(Parsed(reply).ede);
 }
 
+TEST_F(Answer, IsNotStaleBetweenTwoBeatsOfAWriterThatBelievesNoStoredState) {
+  table::Plan no_age = plan();
+  no_age.limits.state_max_age_ns = 0;
+  Table fresh(no_age);
+  fresh.writer.write(0, {answer_of({"192.0.2.1"}), only(Kind::kNodata), 0, Note::kNone});
+  fresh.writer.beat(kNow);
+  const auto packet = packet_of({.opt = Opt{}});
+  for (const int after_ms : {500, 3000}) {
+    Bytes reply(4096);
+    const Instant then = kNow + std::chrono::milliseconds(after_ms);
+    reply.resize(answer::decide(packet, Transport::kUdp, fresh.reader, turns, then, reply).reply_size);
+    EXPECT_EQ(Parsed(reply).ede.has_value(), after_ms > 2000) << after_ms;
+  }
+}
+
 TEST_F(Answer, SaysThatTheHostHasNoNetwork) {
   table.writer.set_network_lost(true);
   const auto reply = reply_to({.opt = Opt{}});

@@ -23,7 +23,9 @@ class AcceptedCopyTest : public testing::Test {
   }
   ~AcceptedCopyTest() override { fs::remove_all(folder_); }
 
-  static Bundle bundle(int n) { return {"/etc/har/har.conf", {{"/etc/har/har.conf", "# " + std::to_string(n)}}, {}}; }
+  static Bundle bundle(int n) {
+    return {"/etc/har/har.conf", {{"/etc/har/har.conf", "# " + std::to_string(n)}}, {}, {}};
+  }
 
   fs::path folder_;
   Log log_{"", LogLevel::kError};

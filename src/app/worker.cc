@@ -321,11 +321,13 @@ struct Worker::Impl {
   void follow_upstreams() {
     const std::uint32_t version = serving->table.upstreams_version();
     if (upstreams_version == version) return;
-    upstreams_version = version;
+    const auto before = std::exchange(upstreams_version, version);
     auto list = serving->table.upstreams();
     if (list == upstreams && !list.empty()) return forwarder.begin_anew();
     upstreams = list;
     forwarder.set_upstreams(std::move(list));
+    // Perhaps the network changed with the list: those that stay are asked over new sockets, too.
+    if (before && version - *before > 1) forwarder.begin_anew();
   }
 
   void publish_stats() {

@@ -7,7 +7,9 @@ InTurn::InTurn(net::Loop& loop, Forwarder& forwarder)
 
 bool InTurn::ask(std::span<const std::uint8_t> query, const net::Asker& asker, std::uint32_t tag) {
   turn_end_.ask();
-  if (!waiting_.empty() || asked_ >= kATurn) return waiting_.put(query, asker, tag);
+  // What is too large to wait is rare, and has a bound of its own in the forwarder.
+  const bool can_wait = query.size() <= Waiting::kMostOctets;
+  if (can_wait && (!waiting_.empty() || asked_ >= kATurn)) return waiting_.put(query, asker, tag);
   ++asked_;
   forwarder_.ask(query, asker, tag, false);
   return true;

@@ -47,6 +47,16 @@ TEST_F(InTurnTest, OneTurnForwardsNoMoreThanItsFew) {
   EXPECT_FALSE(in_turn->empty());
 }
 
+TEST_F(InTurnTest, WhatIsTooLargeToWaitGoesAtOnce) {
+  FakeUpstream& upstream = begin();
+  for (std::uint16_t i = 0; i < InTurn::kATurn + 1; ++i) EXPECT_TRUE(put(i));
+  Bytes large = make_query("example.com", 999);
+  large.resize(513);
+  EXPECT_TRUE(in_turn->ask(large, asker(false), 999));
+  ASSERT_TRUE(until_given(InTurn::kATurn + 2));
+  EXPECT_EQ(upstream.heard.size(), InTurn::kATurn + 2U);
+}
+
 TEST_F(InTurnTest, EachTurnHasItsOwnFew) {
   begin();
   for (int turn = 0; turn < 3; ++turn) {

@@ -150,12 +150,24 @@ struct Resolver::Impl {
     for (const upstream::Place place : asking.places.order()) start({0}, dns::kTypeNs, place, [](const DnsEnding&) {});
   }
 
+  // Hosts whose last attempt failed need not wait for their time when something may have changed.
+  void ask_again_what_failed(Instant now) {
+    for (auto& [host, entry] : entries) {
+      entry.record.ask_again_if_failed(now);
+      place(entry);
+    }
+    arm();
+  }
+
   void take_care() {
     const Instant now = net::now();
+    bool one_is_back = false;
     while (const auto change = asking.choice.next_change(now)) {
+      one_is_back |= change->alive;
       log.debug("resolver_upstream", {{"address", asking.places.at(change->place).to_string()},
                                       {"state", change->alive ? "alive" : "dead"}});
     }
+    if (one_is_back) ask_again_what_failed(now);
     while (const auto place = asking.choice.probe_due(now)) {
       start({0}, dns::kTypeNs, *place, [](const DnsEnding&) {});  // `. NS`
     }
@@ -194,11 +206,7 @@ void Resolver::set_upstreams(std::vector<IpPort> upstreams, Duration resolver_ti
   me.asking.places.assign(upstreams);
   me.asking.choice.set(me.asking.places.order(), now);
   me.asking.limits = {.try_timeout = resolver_timeout, .total = std::max(kLeastTotal, resolver_timeout)};
-  for (auto& [host, entry] : me.entries) {
-    entry.record.ask_again_if_failed(now);
-    me.place(entry);
-  }
-  me.arm();
+  me.ask_again_what_failed(now);
   me.take_care();
 }
 

@@ -111,8 +111,8 @@ void Schedule::check_all_now(Instant now) {
   for (auto& [id, entry] : entries_) order.emplace_back(due_of(entry), &entry);
   std::sort(order.begin(), order.end());
   for (const auto& [due, entry] : order) {
-    const Instant slot = next_slot(now);
-    entry->asked_by = entry->asked_by ? std::min(slot, *entry->asked_by) : slot;
+    if (entry->asked_by) continue;  // of a round before this one, which is not over: that has a slot already
+    entry->asked_by = next_slot(now);
     place(*entry);
   }
 }
@@ -158,7 +158,7 @@ std::optional<Schedule::Start> Schedule::take_due(Instant now, Duration early) {
   if (in_flight_ >= limits_.in_flight) return std::nullopt;
   const bool tls_allowed = handshakes_ < limits_.tls_handshakes;
   // What may not start for want of a handshake steps aside, so that it does not hold up the others.
-  while (!tls_allowed && !queue_.empty() && queue_.first().due <= now) {
+  while (!tls_allowed && !queue_.empty() && queue_.first().due <= now + early) {
     const auto [due, entry] = queue_.first();
     if (!entry->rhythm.tls) break;
     queue_.remove(*entry);

@@ -419,6 +419,28 @@ TEST(Schedule, AFreshRoundOfManyPutsNobodyOff) {
   EXPECT_LE(most, 700) << "a fresh round is paced";
 }
 
+// Rounds that follow fast (a bridge comes up, and its links) took a slot for each check and round: what was added after
+// them waited for all of these.
+TEST(Schedule, ManyFreshRoundsTakeNoMoreSlotsThanOne) {
+  Schedule schedule({}, 1);
+  for (CheckId id = 0; id < 10'000; ++id) schedule.add(id, {}, {}, at({}));
+  for (Instant now = at({}); now < at(seconds(10)); now += milliseconds(1)) {
+    while (const auto start = schedule.take_due(now)) schedule.ended(start->id, start->serial);
+  }
+  for (int i = 0; i < 10; ++i) schedule.check_all_now(at(seconds(10)) + milliseconds(i));
+  schedule.add(10'000, {}, {}, at(seconds(10)) + milliseconds(10));
+  int before_it = 0;
+  bool is_asked = false;
+  for (Instant now = at(seconds(10)); now < at(seconds(13)) && !is_asked; now += milliseconds(1)) {
+    for (auto start = schedule.take_due(now); start && !is_asked; start = schedule.take_due(now)) {
+      schedule.ended(start->id, start->serial);
+      is_asked = start->id == 10'000;
+      before_it += is_asked ? 0 : 1;
+    }
+  }
+  EXPECT_TRUE(is_asked) << before_it;
+}
+
 // We lack descriptors, say: no sooner than at the pace for doubts, although one that refuses is asked at once again.
 TEST(Schedule, AProbeThatCouldNotBeginIsNotHurriedByTheRules) {
   Schedule schedule({}, 1);

@@ -31,6 +31,7 @@ void Choice::exclude(Place place) {
   dead_ &= ~only(place);
   told_dead_ &= ~only(place);
   states_[place].dies_at = kNever;
+  states_[place].unanswered = 0;  // with three of them it would never be judged again
 }
 
 void Choice::sent(Place place, Duration try_timeout, Instant now) {

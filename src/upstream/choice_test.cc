@@ -161,6 +161,15 @@ TEST_F(ChoiceTest, AnExcludedOneIsNeitherAskedNorProbedUntilTheNextSet) {
   EXPECT_EQ(choice.all(), only(0) | only(1));
 }
 
+TEST_F(ChoiceTest, OneThatWasExcludedAndComesBackCanDie) {
+  use({0, 1});
+  for (int i = 0; i < 3; ++i) choice.sent(0, kTry, kStart);
+  choice.exclude(0);
+  use({0, 1}, kStart + seconds(1));
+  for (int i = 0; i < 3; ++i) choice.sent(0, kTry, kStart + seconds(1));
+  EXPECT_EQ(choice.alive(kStart + seconds(1) + kTry + seconds(1)), only(1));
+}
+
 TEST_F(ChoiceTest, OneThatWasNotHeardOfForTenSecondsIsToBeExploredOnceInTenSeconds) {
   use({0, 1, 2});
   choice.answered(0, milliseconds(10), kStart);
