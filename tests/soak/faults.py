@@ -287,6 +287,7 @@ def answerer_killed(s):
 def answerer_frozen(s):
     with s.stopped(s.pid("hard-answerer")):
         time.sleep(s.dice.uniform(0.2, 1.2))  # what comes meanwhile waits in the sockets
+    thawed(s)
 
 
 @fault
@@ -327,6 +328,13 @@ def keeper_frozen(s):
 def all_frozen(s):
     with s.stopped(*descendants(s.world.daemon.process.pid)):
         time.sleep(s.dice.uniform(0.2, 1.2))
+    thawed(s)
+
+
+def thawed(s):
+    """What waited in the sockets is answered: before that it would be lost with an answerer that is killed at once."""
+    s.until("answerer thawed: answers", LIVES_AGAIN, s.is_answering)
+    s.wait(0.2)
 
 
 @fault
