@@ -16,6 +16,7 @@ namespace har::probe {
 namespace {
 
 constexpr Duration kCaMemory = std::chrono::minutes(10);  // until a CA file is read again, so that a new one is seen
+constexpr Duration kCaRetry = std::chrono::minutes(1);    // where that has failed
 constexpr const char* kSystemCaFile = "/etc/ssl/certs/ca-certificates.crt";  // Debian's package ca-certificates
 constexpr unsigned kMostRecordsWithoutText = 64;  // tickets, new keys: each costs us far more than the peer
 constexpr std::array<unsigned char, 9> kAlpn = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
@@ -84,16 +85,19 @@ void FreeTls::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 void FreeTls::operator()(SSL* connection) const { SSL_free(connection); }
 
 SSL_CTX* TlsContexts::get(const std::string& ca_file, bool verify, Instant now) {
-  std::erase_if(kept_, [&](const Kept& k) { return now - k.read_at >= kCaMemory; });
+  std::erase_if(kept_, [&](const Kept& k) { return now - k.asked_for_at >= 2 * kCaMemory; });
   const std::string file = !verify ? "" : ca_file.empty() ? kSystemCaFile : ca_file;
   auto at =
       std::find_if(kept_.begin(), kept_.end(), [&](const Kept& k) { return k.verify == verify && k.ca_file == file; });
-  if (at == kept_.end()) {
+  if (at == kept_.end())
+    at = kept_.insert(at, {.ca_file = file, .verify = verify, .read_again_at = now, .context = {}});
+  at->asked_for_at = now;
+  if (now >= at->read_again_at) {
     ERR_clear_error();
     auto made = make_context(file, verify);
     ERR_clear_error();
-    if (!made) return nullptr;
-    at = kept_.insert(at, {.ca_file = file, .verify = verify, .read_at = now, .context = std::move(made)});
+    at->read_again_at = now + (made ? kCaMemory : at->context ? kCaRetry : Duration::zero());
+    if (made) at->context = std::move(made);
   }
   return at->context.get();
 }

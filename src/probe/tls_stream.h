@@ -28,15 +28,16 @@ struct FreeTls {
 // Parsing the system's bundle takes some 40 ms: a context is used until its file is to be read again.
 class TlsContexts {
  public:
-  // With `verify` the certificates of `ca_file` are trusted and no others (empty: the system's bundle). Null when they
-  // cannot be read. Lives until the next call, and as long as streams use it.
+  // With `verify` the certificates of `ca_file` are trusted and no others (empty: the system's bundle). They are read
+  // again every ten minutes; where that fails, what was read before counts on: it is no server's fault. Null when they
+  // have never been read. Lives until the next call, and as long as streams use it.
   SSL_CTX* get(const std::string& ca_file, bool verify, Instant now);
 
  private:
   struct Kept {
     std::string ca_file;
     bool verify;
-    Instant read_at;
+    Instant read_again_at{}, asked_for_at{};
     std::unique_ptr<SSL_CTX, FreeTls> context;
   };
   std::vector<Kept> kept_;

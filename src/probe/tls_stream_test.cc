@@ -285,6 +285,23 @@ TEST_F(HttpsCheck, ACaFileIsReadAgainAfterTenMinutes) {
   EXPECT_EQ(get("ca.pem", true, minutes(19)), second);
 }
 
+TEST_F(HttpsCheck, ACaFileThatCannotBeReadAgainCountsAsItWas) {
+  TlsContexts contexts;
+  const std::string copy = file("copy.pem");
+  const auto get = [&](Duration after) { return contexts.get(copy, true, Instant{} + after); };
+  using std::chrono::minutes;
+  EXPECT_EQ(get(minutes(0)), nullptr);
+  std::filesystem::copy_file(file("ca.pem"), copy);
+  SSL_CTX* const first = get(minutes(0));
+  ASSERT_NE(first, nullptr) << "what was never read is tried each time";
+  std::filesystem::remove(copy);
+  EXPECT_EQ(get(minutes(10)), first);
+  SSL_CTX_up_ref(first);  // or a new one might get its place
+  const std::unique_ptr<SSL_CTX, FreeTls> kept(first);
+  std::filesystem::copy_file(file("ca.pem"), copy);
+  EXPECT_NE(get(minutes(11)), first);
+}
+
 TEST_F(HttpsCheck, NoSessionIsResumed) {
   for (const char* version : {"-tls1_2", "-tls1_3"}) {
     const TlsServer server({version, "-cert", file("good.pem"), "-key", file("good.key")});
