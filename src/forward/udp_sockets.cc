@@ -35,7 +35,7 @@ UdpSockets::UdpSockets(net::Loop& loop, Pending& pending, Random& random, std::u
   sockets_.reserve(2 * slot_count_);
   free_.reserve(2 * slot_count_);
   refusals_.reserve(2 * slot_count_);
-  failed_.reserve(kBatch);
+  failed_.reserve(4 * kBatch);
   for (unsigned i = 0; i < kBatch; ++i) {
     vectors_[i] = iovec{buffers_.get() + i * kDatagram, kDatagram};
     headers_[i].msg_hdr.msg_iov = &vectors_[i];
@@ -148,7 +148,7 @@ std::optional<std::uint16_t> UdpSockets::unused_id(std::uint32_t channel) {
 }
 
 bool UdpSockets::queue(Place place, std::uint32_t ref, Instant now) {
-  if (queued_count_ == queued_.size()) flush();
+  if (queued_count_ == queued_.size()) send_queued();
   if (queued_count_ == 0) turn_slot_ = random_.below(slot_count_);
   Socket* s = socket_for(place, turn_slot_, now);
   if (s == nullptr) return false;
@@ -170,13 +170,22 @@ bool UdpSockets::waits(const Queued& queued) {
   return s.serial == queued.serial && h.channel == s.channel && h.id == (queued.id[0] << 8 | queued.id[1]);
 }
 
-void UdpSockets::flush() {
+void UdpSockets::send_queued() {
   for (std::size_t next = 0; next < queued_count_;) next += send_some(next);
   queued_count_ = 0;
-  while (!failed_.empty()) {  // the callee may queue, and so come here again
-    const std::uint32_t ref = failed_.back();
+}
+
+// What could not be sent is told here only, at the end of a turn: whoever queues is in the middle of a query, or walks
+// over many, which must not end under his hands.
+void UdpSockets::flush() {
+  send_queued();
+  while (!failed_.empty()) {  // the callee may queue more
+    const Queued failed = failed_.back();
     failed_.pop_back();
-    unsent_(ref);
+    if (!waits(failed)) continue;
+    pending_.unlink(failed.ref);
+    close_if_done(sockets_[failed.socket].channel);
+    unsent_(failed.ref);
   }
 }
 
@@ -188,7 +197,8 @@ bool says_stale(int error) { return error != EAGAIN && error != ENOBUFS && error
 
 }  // namespace
 
-// Sends what is queued from `first` on for one socket, or puts the first of it among the failed; how many that were.
+// Sends what is queued from `first` on for one socket, or puts the first of it among the failed, which stay linked
+// until they are told; how many that were.
 std::size_t UdpSockets::send_some(std::size_t first) {
   if (!waits(queued_[first])) return 1;
   const std::uint32_t socket = queued_[first].socket;
@@ -209,13 +219,8 @@ std::size_t UdpSockets::send_some(std::size_t first) {
     sent = sendmmsg(fd, out_.data(), static_cast<unsigned>(count), MSG_NOSIGNAL);
   }
   if (sent > 0) return static_cast<std::size_t>(sent);
-  pending_.unlink(queued_[first].ref);
-  failed_.push_back(queued_[first].ref);
-  if (says_stale(errno) && sockets_[socket].slot != kNone) {
-    retire_socket(socket);
-  } else {
-    close_if_done(sockets_[socket].channel);
-  }
+  if (says_stale(errno) && sockets_[socket].slot != kNone) retire_socket(socket);
+  failed_.push_back(queued_[first]);
   return 1;
 }
 

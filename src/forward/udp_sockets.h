@@ -92,6 +92,7 @@ class UdpSockets {
   void close_socket(std::uint32_t index);
   std::optional<std::uint16_t> unused_id(std::uint32_t channel);
   bool waits(const Queued& queued);
+  void send_queued();
   std::size_t send_some(std::size_t first);
   void note_refusal(std::uint32_t socket, std::uint32_t serial);
   std::uint32_t& slot_of(upstream::Place place, std::uint32_t slot) { return slots_[place * slot_count_ + slot]; }
@@ -120,7 +121,7 @@ class UdpSockets {
   std::size_t queued_count_ = 0;
   std::array<iovec, 2 * kBatch> out_parts_{};
   std::array<mmsghdr, kBatch> out_{};
-  std::vector<std::uint32_t> failed_;  // refs, while flush() goes on
+  std::vector<Queued> failed_;  // of this turn
   std::unique_ptr<std::uint8_t[]> buffers_;
   std::array<iovec, kBatch> vectors_{};
   std::array<mmsghdr, kBatch> headers_{};

@@ -18,13 +18,17 @@ struct UdpSocketsTest : testing::Test {
   Pending pending;
   Random random;
   int got = 0;
+  std::set<std::uint32_t> unsent;
   UdpSockets sockets{loop,
                      pending,
                      random,
                      64,
                      [this](std::uint32_t, std::span<std::uint8_t>) { ++got; },
                      [](std::uint32_t) {},
-                     [this](std::uint32_t ref) { EXPECT_TRUE(sockets.send(0, ref, now)); },
+                     [this](std::uint32_t ref) {
+                       unsent.insert(ref);
+                       EXPECT_TRUE(sockets.send(0, ref, now));
+                     },
                      [] {}};
   net::Fd upstream;
   IpPort address;
@@ -186,6 +190,30 @@ TEST_F(UdpSocketsTest, ASocketThatCannotSendAnyMoreIsRenewedAndTheQueryStillGoes
   for (int i = 0; i < 2000; ++i) send();
   EXPECT_TRUE(pending.channel(waiting).retired);
   EXPECT_EQ(sockets.open(), 65U);  // 64 new ones, and the one that listens on
+}
+
+// More than leave by one call: those of the first call were told in the middle of the caller's work, which could end
+// the very query that it was at.
+TEST_F(UdpSocketsTest, WhatCouldNotBeSentIsToldAtTheEndOfTheTurnAndNotWhereItHasEnded) {
+  for (int i = 0; i < 2000; ++i) send();
+  ASSERT_EQ(break_sockets_to(address), 64);
+  std::set<std::uint32_t> refs;
+  for (int i = 0; i < 40; ++i) {
+    const std::uint32_t record = pending.take(Record::State::kActive);
+    pending.keep_query(record, std::array<std::uint8_t, 12>{});
+    refs.insert(Pending::ref(record, 0));
+    ASSERT_TRUE(sockets.queue(0, Pending::ref(record, 0), now));
+    EXPECT_TRUE(unsent.empty()) << i;
+  }
+  const std::uint32_t ended = *refs.begin();
+  const std::uint32_t channel = pending.handle(ended).channel;
+  pending.unlink(ended);
+  sockets.close_if_done(channel);
+  pending.release(Pending::record_of(ended));
+  refs.erase(ended);
+  sockets.flush();
+  EXPECT_EQ(unsent, refs);
+  for (const std::uint32_t ref : refs) EXPECT_NE(pending.handle(ref).channel, kNone);
 }
 
 }  // namespace
