@@ -18,6 +18,7 @@ using upstream::PlaceSet;
 
 namespace {
 
+constexpr Duration kSameList = std::chrono::seconds(2);     // within that all workers have followed it
 constexpr Duration kLate = std::chrono::milliseconds(200);  // of our own loop: no load of ours makes it
 
 }  // namespace
@@ -79,6 +80,10 @@ void Forwarder::Impl::set_upstreams(std::span<const IpPort> upstreams) {
     run(record, now);
     record = following;
   }
+  for (const auto& [upstream, marked_at] : std::exchange(marked_early, {})) {
+    const auto place = places.find(upstream);
+    if (place && now - marked_at < kSameList) exclude(*place);
+  }
   for (const Place place : places.order()) send_loop_query(place, now);
   turn_end.ask();
 }
@@ -137,7 +142,13 @@ bool Forwarder::is_own_loop_query(std::span<const std::uint8_t> query) {
 }
 
 void Forwarder::mark_looping(const IpPort& upstream) {
-  if (const auto place = impl_->places.find(upstream)) impl_->exclude(*place);
+  if (const auto place = impl_->places.find(upstream)) {
+    impl_->exclude(*place);
+  } else if (impl_->marked_early.size() < upstream::kMaxPlaces) {
+    // Another worker has followed a new list and found it there; our own query may lead to that one again, which knows
+    // it by then and says nothing.
+    impl_->marked_early.emplace_back(upstream, net::now());
+  }
 }
 
 void Forwarder::Impl::exclude(Place place) {

@@ -2,6 +2,7 @@
 // Not for anybody but forwarder.cc and traffic.cc.  Thread: one worker.  Tested by: forwarder_test.cc
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "forward/forwarder.h"
@@ -65,7 +66,8 @@ struct Forwarder::Impl {
   upstream::Choice udp_choice;
   upstream::Choice tcp_choice;
   upstream::PlaceSet looping = 0;
-  std::vector<std::uint32_t> scratch;  // tries of one channel
+  std::vector<std::pair<IpPort, Instant>> marked_early;  // as looping, before they were upstreams of ours
+  std::vector<std::uint32_t> scratch;                    // tries of one channel
   Instant sweep_at = kNever;
   Instant armed_for = kNever;
   UdpSockets udp;

@@ -574,6 +574,22 @@ TEST_F(ForwarderTest, AnotherWorkersDiscoveryCountsAndWithAllLoopingThereIsNoUps
   EXPECT_EQ(given[1].ending, Ending::kReply);
 }
 
+TEST_F(ForwarderTest, AnotherWorkersDiscoveryCountsAlsoWhereTheListIsFollowedLater) {
+  FakeUpstream& upstream = add_upstream();
+  start();
+  const IpPort other = upstream.address();
+  forwarder->set_upstreams({});
+  forwarder->mark_looping(other);
+  forwarder->set_upstreams({other});
+  ask(make_query("example.com", 1));
+  ASSERT_EQ(given.size(), 1U);
+  EXPECT_EQ(given[0].ending, Ending::kNoUpstream);
+  forwarder->set_upstreams({other});  // a new set is judged anew
+  ask(make_query("example.com", 1));
+  ASSERT_TRUE(until_given(2));
+  EXPECT_EQ(given[1].ending, Ending::kReply);
+}
+
 TEST_F(ForwarderTest, AnUnreachableUpstreamCountsAsRefused) {
   add_upstream();
   start();
