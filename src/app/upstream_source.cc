@@ -101,7 +101,10 @@ UpstreamSource::UpstreamSource(net::Loop& loop, const Log& log, Paths paths, IsU
 void UpstreamSource::look() {
   signature_ = signature();
   std::vector<IpPort> found = read_list(paths_.resolv_conf);
-  if (found.empty()) return;  // absent, empty or cut: somebody is writing it, or the network is away
+  if (found.empty()) {  // absent, empty or cut: somebody is writing it, or the network is away
+    if (upstreams_.empty()) say_none("it names none, or is not there");
+    return;
+  }
   const bool only_stub =
       std::all_of(found.begin(), found.end(), [this](const IpPort& s) { return is_local_stub(s) || is_us_(s); });
   if (only_stub) {
@@ -111,15 +114,16 @@ void UpstreamSource::look() {
   }
   const bool named_us = std::erase_if(found, is_us_) > 0;
   if (found.empty()) {
-    if (!only_us_logged_) {
-      log_.warning("no_upstream",
-                   {{"file", paths_.resolv_conf}, {"reason", named_us ? "it names only us" : "it names none"}});
-    }
-    only_us_logged_ = true;
+    say_none(named_us ? "it names only us" : "it names none");
     return;  // the last list may still be right: the operator has just put us into resolv.conf
   }
-  only_us_logged_ = false;
+  none_logged_ = false;
   upstreams_ = std::move(found);
+}
+
+void UpstreamSource::say_none(const char* reason) {
+  if (std::exchange(none_logged_, true)) return;
+  log_.warning("no_upstream", {{"file", paths_.resolv_conf}, {"reason", reason}});
 }
 
 void UpstreamSource::watch() {

@@ -29,8 +29,9 @@ class UpstreamSource {
   const std::vector<IpPort>& upstreams() const { return upstreams_; }  // as last read; may be empty
 
  private:
-  void look();   // reads the files; keeps the last list when they are empty or cut
-  void watch();  // (again) the folders of the file, of its symlink's target and of behind_stub
+  void look();                        // reads the files; keeps the last list when they are empty or cut
+  void say_none(const char* reason);  // once, until there is one
+  void watch();                       // (again) the folders of the file, of its symlink's target and of behind_stub
   void not_followed(int error);
   void on_event();
   std::string signature() const;
@@ -43,7 +44,7 @@ class UpstreamSource {
   Changed changed_;
   // owned by the control thread
   std::vector<IpPort> upstreams_;
-  bool only_us_logged_ = false, not_followed_logged_ = false;
+  bool none_logged_ = false, not_followed_logged_ = false;
   std::string signature_;
   net::Fd inotify_;
   std::unique_ptr<net::Watch> inotify_watch_;

@@ -5,6 +5,7 @@ import signal
 import time
 
 import dns.rcode
+import pytest
 
 from lab import dnsclient
 from lab.net import median, wait_until
@@ -122,10 +123,11 @@ def test_every_change_of_the_upstreams_starts_a_fresh_round_within_a_quarter_sec
 
 
 @in_own_network
-def test_a_resolv_conf_that_names_only_us_is_no_reason_not_to_start(lab):
+@pytest.mark.parametrize("text", ["nameserver 127.77.0.1\n", "", "# nothing yet\n"])
+def test_a_resolv_conf_that_names_only_us_or_nobody_is_no_reason_not_to_start(lab, text):
     etc = own_etc(lab)
     upstreams(lab)
-    (etc / "resolv.conf").write_text("nameserver 127.77.0.1\n")
+    (etc / "resolv.conf").write_text(text)
     web = lab.web(address="127.6.0.1")
     daemon = lab.daemon(f'name a.test {{ candidate c {{ check_address = "{web.url}" }} }}',
                         listen=["127.77.0.1"], port=53)
