@@ -1,5 +1,6 @@
 #include "front/udp_front.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 
@@ -67,7 +68,7 @@ struct UdpFront::Impl {
 
   void adopt(net::Fd fd, std::uint64_t cookie);
   void turn(std::size_t place);
-  bool serve_batch(std::size_t place);  // false: nothing more for now
+  std::size_t serve_batch(std::size_t place);  // how many it got
   void serve_busy();
   void look_at_retired();
   void wake_resting();
@@ -109,17 +110,21 @@ void UdpFront::Impl::adopt(net::Fd fd, std::uint64_t cookie) {
   sockets[place] = std::move(socket);
 }
 
-// A socket that gives full batches a whole turn long is busy: it is read every turn without being watched, until it
-// gives less. While a socket is watched the kernel looks up its watcher for every packet that has left (sock_wfree,
-// ep_poll_callback): 5 % of a query.
+// A socket that gives a full batch is busy: it is read every turn without being watched, until it gives nothing. While
+// a socket is watched the kernel looks up its watcher for every packet that has left (sock_wfree, ep_poll_callback): 5
+// % of a query.
 void UdpFront::Impl::turn(std::size_t place) {
-  bool full = true;
-  for (int i = 0; i < kBatchesATurn && full; ++i) full = serve_batch(place);
+  std::size_t got = UdpBatch::kPackets, most = 0;
+  for (int i = 0; i < kBatchesATurn && got == UdpBatch::kPackets; ++i) {
+    got = serve_batch(place);
+    most = std::max(most, got);
+  }
   Socket& socket = *sockets[place];
-  if (full) busy_timer.set(Duration::zero());
-  if (full == socket.busy) return;
-  socket.busy = full;
-  if (!socket.resting) socket.watch->set_interest(full ? net::Watch::kNone : net::Watch::kRead);
+  const bool busy = most == UdpBatch::kPackets || (socket.busy && got > 0);
+  if (busy) busy_timer.set(Duration::zero());
+  if (busy == socket.busy) return;
+  socket.busy = busy;
+  if (!socket.resting) socket.watch->set_interest(busy ? net::Watch::kNone : net::Watch::kRead);
 }
 
 void UdpFront::Impl::serve_busy() {
@@ -128,14 +133,14 @@ void UdpFront::Impl::serve_busy() {
   }
 }
 
-bool UdpFront::Impl::serve_batch(std::size_t place) {
+std::size_t UdpFront::Impl::serve_batch(std::size_t place) {
   Socket& socket = *sockets[place];
   const int received = batch.receive(socket.fd.get(), socket.wildcard);
   if (received < 0) {
     socket.resting = true;
     socket.watch->set_interest(net::Watch::kNone);
     if (!rest_timer.is_set()) rest_timer.set(kRest);
-    return false;
+    return 0;
   }
   const auto count = static_cast<std::size_t>(received);
   net::Asker asker;
@@ -157,7 +162,7 @@ bool UdpFront::Impl::serve_batch(std::size_t place) {
     batch.release_large(i);
   }
   sender.send(socket.fd.get(), socket.loopback, batch.take_replies());
-  return count == UdpBatch::kPackets;
+  return count;
 }
 
 void UdpFront::Impl::wake_resting() {
