@@ -110,9 +110,9 @@ void UdpFront::Impl::adopt(net::Fd fd, std::uint64_t cookie) {
   sockets[place] = std::move(socket);
 }
 
-// A socket that gives a full batch is busy: it is read every turn without being watched, until it gives nothing. While
-// a socket is watched the kernel looks up its watcher for every packet that has left (sock_wfree, ep_poll_callback): 5
-// % of a query.
+// A socket that gives a full batch is busy: it is read every turn without being watched, until it gives nothing. For
+// every packet that leaves a watched one the kernel looks up the watcher (sock_wfree, ep_poll_callback), a twentieth of
+// what a query costs, and each change of mind is a system call.
 void UdpFront::Impl::turn(std::size_t place) {
   std::size_t got = UdpBatch::kPackets, most = 0;
   for (int i = 0; i < kBatchesATurn && got == UdpBatch::kPackets; ++i) {
