@@ -1,9 +1,9 @@
 // Sends batches of datagrams. Where many leave at once over loopback, those to one client leave as one message that the
 // kernel cuts again (UDP_SEGMENT): the way through its layers, most of what a reply costs, is gone once instead of once
-// a reply. glibc asks for A and AAAA from one socket, and a resolver, a proxy or a runtime with one socket for all its
-// queries has many replies in a batch. Few replies leave one by one, so that tcpdump shows them as they are, and so
-// does whatever leaves the host: filters, bridges and devices may have their own idea of such a message. Source: udp(7)
-// UDP_SEGMENT, Linux 4.18.  Thread: one worker.  Tested by: udp_sender_test.cc
+// a reply. A resolver, a proxy or a runtime with one socket for all its queries has many replies in a batch; two that
+// are joined gain nothing yet. Few replies leave one by one, so that tcpdump shows them as they are, and so does
+// whatever leaves the host: filters, bridges and devices may have their own idea of such a message.
+// Source: udp(7) UDP_SEGMENT, Linux 4.18.  Thread: one worker.  Tested by: udp_sender_test.cc
 #pragma once
 
 #include <sys/socket.h>
