@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Families, UdpSenderTest, ::testing::Values("127.0.0.1",
 TEST_F(UdpSenderTest, RepliesOfOneSizeToOneClientLeaveTogetherAndAShorterOneLast) {
   const net::Fd server = bound(SOCK_DGRAM, at("127.0.0.1")), client = bound(SOCK_DGRAM, at("127.0.0.1"));
   see_joined(client);
-  for (const std::size_t size : {50, 60, 60, 60, 60, 60, 60, 60}) messages_.add(client, size);
+  for (const std::size_t size : {50U, 60U, 60U, 60U, 60U, 60U, 60U, 60U}) messages_.add(client, size);
   send(server);
   const auto got = heard(client, 1);
   ASSERT_EQ(got.size(), 1U);
