@@ -311,7 +311,7 @@ TEST_F(ForwarderTest, AMessageWithoutQuestionAnswersANotify) {
 TEST_F(ForwarderTest, TwoThousandInFlightAtASlowUpstreamAllComeBack) {
   FakeUpstream& upstream = add_upstream();
   upstream.on_query = [&](const Heard& heard) {
-    upstream.reply_after(milliseconds(100), heard, make_reply(heard.query));
+    upstream.reply_after(milliseconds(400), heard, make_reply(heard.query));
   };
   start();
   std::uint16_t asked = 0;
@@ -417,6 +417,8 @@ TEST_F(ForwarderTest, LargeQueriesAndBadRepliesHoldNoMoreThanTheirBound) {
 TEST_F(ForwarderTest, ABadReplyThatThereIsNoRoomForIsAnOverload) {
   FakeUpstream& first = add_upstream();
   FakeUpstream& second = add_upstream();
+  options.resolver_timeout = std::chrono::seconds(10);  // none ends before all have been sent, however slow we are
+  options.total_timeout = std::chrono::seconds(20);
   constexpr std::size_t kLarge = 60'000;
   Bytes query = make_query("example.com", 1);
   query.resize(kLarge, 0xAB);

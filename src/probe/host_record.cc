@@ -102,7 +102,7 @@ HostNews HostRecord::judge(Instant now) {
   company_until_ = kNever;
   Side& a = sides_[0];
   Side& b = sides_[1];
-  const auto good = [](const Side& side) { return side.known == Known::kGood && side.failures == 0; };
+  const auto good = [](const Side& side) { return side.known == Known::kGood && !side.failed; };
   const bool news = (a.answered || b.answered) && (good(a) || good(b));
   if (news) {
     const bool one_failed = a.failed || b.failed;
