@@ -46,7 +46,7 @@ Checker::Checker(Log& log, net::Channel keeper)
       flush_(loop_, [this] { on_flush(); }),
       adopt_(loop_, [this] { adopt_observed_slots(); }),
       trim_(loop_, [this] { give_memory_back(); }),
-      routes_(loop_, [this] { look_at_routes(); }),
+      look_(loop_, [this] { look_at_ways(); }),
       fresh_round_(loop_, [this] { fresh_round_of("several"); }) {}
 
 Checker::~Checker() = default;
@@ -130,7 +130,7 @@ void Checker::on_beat() {
     stands_back_for_start_ = false;
     loop_.stop();  // of run(), which goes on
   }
-  if (network_lost_) look_at_routes();  // a message about it may have been lost
+  if (network_lost_) look_at_ways();  // a message about it may have been lost
   beat_timer_.set(kBeatInterval);
 }
 
@@ -198,7 +198,7 @@ void Checker::apply_changes() {
   }
   for (const health::CheckId check : changes.repaced) prober_->repace(check, directory_->pace(check));
   tell_events(changes.events);
-  if (!changes.started.empty() && !routes_.is_set()) routes_.set(Duration::zero());
+  if (!changes.started.empty() && !look_.is_set()) look_.set(Duration::zero());
   if (changes.ask_all) {
     prober_->check_all_now();
     resolver_->ask_upstreams();

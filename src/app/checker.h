@@ -16,7 +16,9 @@
 #include "app/courtesy.h"
 #include "app/messages.h"
 #include "app/network_watch.h"
+#include "app/rounds.h"
 #include "app/upstream_source.h"
+#include "app/ways.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "health/directory.h"
@@ -72,8 +74,8 @@ class Checker {
 
   // ---- the host's own network (checker_network.cc)
   void watch_network();
-  void on_network(std::string_view what);
-  void look_at_routes();
+  void on_network(const NetworkChange& change);
+  void look_at_ways();
   void follow_isolation();
   void fresh_round_of(std::string_view what);
   void ask_everything_anew();
@@ -143,8 +145,11 @@ class Checker {
   std::optional<UpstreamSource> upstream_source_;
   std::vector<IpPort> upstreams_;
   std::optional<NetworkWatch> network_;
+  Ways ways_;
+  bool has_unseen_ways_ = false;      // there are more than are followed
+  Rounds rounds_, rounds_elsewhere_;  // of changes that concern our ways, and of others
   store::ClockStep clock_step_, sleep_;
-  Instant lost_at_{}, first_round_since_{}, rounds_spent_{}, history_due_{};
+  Instant lost_at_{}, first_round_since_{}, history_due_{};
   std::vector<store::Sample> samples_;
   std::deque<std::uint32_t> dirty_;             // slots whose state is to be written, the oldest first
   std::vector<bool> is_dirty_, is_counting_;    // by slot: is in dirty_; has observations that are not written
@@ -155,7 +160,7 @@ class Checker {
   bool ready_ = false, network_lost_ = false, reload_to_report_ = false;
   std::deque<net::Message> postponed_;  // came while we waited for another message
   std::unique_ptr<net::Watch> keeper_watch_;
-  net::Timer beat_timer_, tick_, flush_, adopt_, trim_, routes_, fresh_round_;
+  net::Timer beat_timer_, tick_, flush_, adopt_, trim_, look_, fresh_round_;
 };
 
 }  // namespace har::app

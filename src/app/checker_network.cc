@@ -10,11 +10,7 @@
 namespace har::app {
 namespace {
 
-// Enough to tell whether all ways are gone; each costs a socket.
-constexpr std::size_t kRouteTargets = 256;
-// A host whose links or routes change all day (containers, a routing daemon) must not ask everybody all day.
-constexpr std::uint32_t kFreshRounds = 10;
-constexpr Duration kFreshRoundEvery = std::chrono::seconds(10);
+constexpr std::size_t kWays = 1024;  // each costs a socket
 
 }  // namespace
 
@@ -23,30 +19,40 @@ void Checker::watch_network() {
     directory_->upstream_heard(upstream, asked, net::now());
     apply_changes();
   };
-  network_.emplace(loop_, log_, [this](std::string_view what) { on_network(what); });
-  look_at_routes();
+  network_.emplace(loop_, log_, [this](const NetworkChange& change) { on_network(change); });
+  look_at_ways();
 }
 
-void Checker::on_network(std::string_view what) {
+void Checker::on_network(const NetworkChange& change) {
   const bool was_lost = directory_->isolation().is_lost();
-  look_at_routes();
+  look_at_ways();
+  const bool is_ours = ways_.take_concern(change) || has_unseen_ways_;
   // While it is lost nobody would answer; when it is back, everything has just been asked.
-  if (was_lost || directory_->isolation().is_lost() || what.empty()) return;
-  fresh_round_of(what);
+  if (was_lost || directory_->isolation().is_lost() || change.what.empty()) return;
+  if (is_ours) return fresh_round_of(change.what);
+  // Nothing that we know has become less true by it, but what is asked now is surely asked of the new network.
+  if (!rounds_elsewhere_.take(net::now())) return;
+  log_.info("network_changed", {{"what", change.what}, {"ways", "kept"}});
+  prober_->check_all_now();
 }
 
-void Checker::look_at_routes() {
+void Checker::look_at_ways() {
   std::vector<IpPort> targets;
-  for (const IpAddress& ip : directory_->remote_addresses(kRouteTargets)) targets.push_back({ip, 53, 0});
-  auto own = NetworkWatch::own_addresses();
-  if (!targets.empty()) {  // else there is nothing that could freeze
-    for (const IpPort& upstream : upstreams_) {
-      if (!upstream.ip.is_loopback() && std::find(own.begin(), own.end(), upstream.ip) == own.end()) {
-        targets.push_back(upstream);
-      }
+  for (const IpAddress& ip : directory_->remote_addresses(kWays)) targets.push_back({ip, 53, 0});
+  has_unseen_ways_ = targets.size() >= kWays;
+  const auto interfaces = interface_addresses();
+  std::vector<IpAddress> own;
+  for (const InterfaceAddress& has : interfaces) {
+    if (has.ip && !has.ip->is_loopback()) own.push_back(*has.ip);
+  }
+  const bool can_freeze = !targets.empty();  // without remote endpoints there is nothing that could
+  for (const IpPort& upstream : upstreams_) {
+    if (!upstream.ip.is_loopback() && std::find(own.begin(), own.end(), upstream.ip) == own.end()) {
+      targets.push_back(upstream);
     }
   }
-  directory_->set_routes(NetworkWatch::has_way_to_any(targets), std::move(own), net::now());
+  ways_.set(Ways::find(targets, interfaces));
+  directory_->set_routes(!can_freeze || ways_.is_usable(), std::move(own), net::now());
   apply_changes();
 }
 
@@ -71,13 +77,10 @@ void Checker::follow_isolation() {
 
 void Checker::fresh_round_of(std::string_view what) {
   const Instant now = net::now();
-  // Each round spends kFreshRoundEvery of what has been saved up since.
-  rounds_spent_ = std::max(rounds_spent_, now - kFreshRounds * kFreshRoundEvery);
-  if (rounds_spent_ + kFreshRoundEvery > now) {
-    if (!fresh_round_.is_set()) fresh_round_.set(rounds_spent_ + kFreshRoundEvery - now);
+  if (!rounds_.take(now)) {
+    if (!fresh_round_.is_set()) fresh_round_.set(rounds_.next() - now);
     return;
   }
-  rounds_spent_ += kFreshRoundEvery;
   log_.info("network_changed", {{"what", what}});
   directory_->network_changed(now);
   ask_everything_anew();

@@ -1,15 +1,14 @@
-// What becomes of this host's own network: follows links, addresses and routes (rtnetlink) and sleep, and finds out
-// whether there is a way to somewhere. Decides nothing: see health/isolation.h.
+// What becomes of this host's own network: follows links, addresses and routes (rtnetlink) and sleep. Decides nothing:
+// see app/ways.h and health/isolation.h.
 // Thread: the control thread.  Tested by: network_watch_test.cc, tests/e2e/test_network.py
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
+#include "app/ways.h"
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/time.h"
@@ -18,13 +17,16 @@
 
 namespace har::app {
 
-// What an rtnetlink datagram tells of: only whether to look again, never what there is to see.
+// What rtnetlink tells of. Of links and addresses only that there is something to see.
 struct NetlinkNews {
-  bool links = false;   // links or addresses: getifaddrs() says whether anything is another
-  bool routes = false;  // a route that was not merely made for an address or a multicast group
+  static constexpr std::size_t kMostRoutes = 256;
+  bool links = false;            // links or addresses: getifaddrs() says whether anything is another
+  std::vector<IpPrefix> routes;  // to where, but for routes of the host's own addresses and multicast groups
+  bool is_everything = false;    // more than kMostRoutes, or lost messages
   bool operator==(const NetlinkNews&) const = default;
+  void add_route(const IpPrefix& route);
 };
-NetlinkNews read_netlink(std::span<const std::uint8_t> datagram);
+void read_netlink(std::span<const std::uint8_t> datagram, NetlinkNews& news);  // adds to `news`
 
 // Tells a sleep of the machine, during which CLOCK_MONOTONIC stood still, and a stop of this process from a busy hour.
 class WakeSign {
@@ -43,22 +45,16 @@ class WakeSign {
 
 class NetworkWatch {
  public:
-  // `changed`: something is another (what: "links", "routes", "resumed", "stopped"), or nothing (empty) but it may be
-  // worth a look at the routes. From the loop only.
-  using Changed = std::function<void(std::string_view what)>;
+  // Something is another, or nothing (an empty `what`) but it may be worth a look at the ways. From the loop only.
+  using Changed = std::function<void(const NetworkChange&)>;
 
   NetworkWatch(net::Loop& loop, const Log& log, Changed changed);
-
-  // Whether a packet for one of them would leave by an interface that is up and has a carrier. True for none at all.
-  static bool has_way_to_any(std::span<const IpPort> targets);
-  static std::vector<IpAddress> own_addresses();
 
  private:
   void open_netlink();
   void read();
   void look();
   void look_at_clocks();
-  static std::string signature();
 
   // fixed after construction
   const Log& log_;
@@ -67,7 +63,7 @@ class NetworkWatch {
   net::Fd netlink_;
   std::unique_ptr<net::Watch> watch_;
   NetlinkNews news_;
-  std::string signature_;
+  std::vector<InterfaceAddress> interfaces_;  // as last seen
   WakeSign wake_sign_;
   net::Timer settle_;  // several messages of one change are one look
   net::Timer clocks_;

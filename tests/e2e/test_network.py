@@ -144,3 +144,28 @@ def test_a_changed_network_starts_a_fresh_round_within_a_quarter_second(lab):
     world.daemon.wait_for_log("event=network_changed what=routes")
     world.nothing_went_down()
     assert "event=network_lost" not in world.daemon.log()
+
+
+@in_own_network
+def test_containers_that_come_and_go_keep_nobody_who_is_silent(lab):
+    """Their links, addresses and routes change all the time, and ours do not: what was measured and heard stays true."""
+    world = World(lab)
+    silent = world.all[1]
+    asked = world.webs[0].requests()[0]
+    world.far.remove(silent)
+    begin = time.monotonic()
+    changes = 0
+    while silent in world.daemon.addresses("a.test") and time.monotonic() < begin + 6:
+        run("ip", "link", "add", f"c{changes}", "type", "veth", "peer", "name", "inside")
+        run("ip", "address", "add", f"172.18.{changes}.1/24", "dev", f"c{changes}")
+        run("ip", "link", "set", f"c{changes}", "up")
+        time.sleep(0.3)
+        run("ip", "link", "delete", f"c{changes}")
+        changes += 1
+    took = time.monotonic() - begin
+    log = world.daemon.log()
+    assert took < 4.7, log
+    assert changes > 4 and "event=network_changed what=links ways=kept" in log, log
+    assert log.count("event=network_changed") == log.count("ways=kept"), log
+    assert "event=network_lost" not in log
+    assert world.webs[0].requests()[0] > asked + 5, "but everybody was asked afresh"

@@ -1,0 +1,137 @@
+#include "app/ways.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "app/rounds.h"
+
+namespace har::app {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+IpPort to(const char* text) { return {*IpAddress::parse(text), 53, 0}; }
+
+NetworkChange of_interfaces(std::set<std::string> names) { return {"links", std::move(names), {}, false}; }
+NetworkChange of_route(const char* prefix) { return {"routes", {}, {*IpPrefix::parse(prefix)}, false}; }
+
+class WaysTest : public testing::Test {
+ protected:
+  WaysTest() {
+    look();
+    EXPECT_FALSE(ways_.take_concern({}));
+  }
+  void look() { ways_.set(found_); }
+
+  Ways::Found found_{{to("192.0.2.1"), Ways::Way{"eth0", IpAddress::parse("10.0.0.5"), true}},
+                     {to("198.51.100.7"), Ways::Way{"eth1", IpAddress::parse("10.1.0.5"), true}},
+                     {to("2001:db8::1"), Ways::Way{"eth0", IpAddress::parse("2001:db8:1::5"), true}}};
+  Ways ways_;
+};
+
+TEST_F(WaysTest, AnInterfaceThatNobodyUsesConcernsNobody) {
+  EXPECT_FALSE(ways_.take_concern(of_interfaces({"docker0", "veth1a2b"})));
+  EXPECT_TRUE(ways_.take_concern(of_interfaces({"docker0", "eth1"})));
+  EXPECT_FALSE(ways_.take_concern({})) << "once";
+}
+
+TEST_F(WaysTest, ARouteConcernsTheNetworksThatItLeadsTo) {
+  EXPECT_FALSE(ways_.take_concern(of_route("172.18.0.0/16")));
+  EXPECT_FALSE(ways_.take_concern(of_route("fe80::/64")));
+  EXPECT_FALSE(ways_.take_concern(of_route("192.0.3.0/24")));
+  EXPECT_TRUE(ways_.take_concern(of_route("0.0.0.0/0")));
+  EXPECT_TRUE(ways_.take_concern(of_route("192.0.0.0/16")));
+  EXPECT_TRUE(ways_.take_concern(of_route("192.0.2.200/32"))) << "another of this network may have this address";
+  EXPECT_TRUE(ways_.take_concern(of_route("::/0")));
+}
+
+TEST_F(WaysTest, AWayThatHasMovedIsAChangeHoweverItWasFound) {
+  found_[to("192.0.2.1")]->source = IpAddress::parse("10.0.0.6");
+  look();
+  EXPECT_TRUE(ways_.take_concern({}));
+  found_[to("192.0.2.1")]->works = false;
+  look();
+  found_[to("192.0.2.1")]->works = true;
+  look();
+  EXPECT_TRUE(ways_.take_concern({})) << "there and back is two changes";
+  EXPECT_FALSE(ways_.take_concern({}));
+}
+
+TEST_F(WaysTest, TheInterfaceThatHasJustBeenLeftIsStillOne) {
+  found_.erase(to("198.51.100.7"));
+  look();
+  EXPECT_TRUE(ways_.take_concern(of_interfaces({"eth1"})));
+  EXPECT_FALSE(ways_.take_concern(of_interfaces({"eth1"})));
+}
+
+TEST_F(WaysTest, TargetsThatComeAndGoAreNoChange) {
+  found_.emplace(to("203.0.113.1"), Ways::Way{"eth2", IpAddress::parse("10.2.0.5"), true});
+  found_.erase(to("192.0.2.1"));
+  look();
+  EXPECT_FALSE(ways_.take_concern({}));
+}
+
+TEST_F(WaysTest, WhatCannotBeToldIsAsItWas) {
+  found_[to("192.0.2.1")].reset();
+  look();
+  EXPECT_FALSE(ways_.take_concern({}));
+  found_[to("192.0.2.1")] = Ways::Way{"eth0", IpAddress::parse("10.0.0.5"), true};
+  look();
+  EXPECT_FALSE(ways_.take_concern({}));
+  found_[to("192.0.2.1")] = Ways::Way{};
+  look();
+  EXPECT_TRUE(ways_.take_concern({}));
+}
+
+TEST_F(WaysTest, OneWayThatWorksIsEnough) {
+  EXPECT_TRUE(ways_.is_usable());
+  for (auto& [target, way] : found_) way->works = false;
+  look();
+  EXPECT_FALSE(ways_.is_usable());
+  found_[to("192.0.2.1")].reset();
+  look();
+  EXPECT_TRUE(ways_.is_usable()) << "that there is none must be known";
+  found_.clear();
+  look();
+  EXPECT_TRUE(ways_.is_usable());
+}
+
+TEST_F(WaysTest, ASleepConcernsAll) { EXPECT_TRUE(ways_.take_concern({"resumed", {}, {}, true})); }
+
+TEST(Interfaces, AnAddressOrACarrierThatIsAnotherChangesItsInterface) {
+  const auto ip = [](const char* text) { return IpAddress::parse(text); };
+  const std::vector<InterfaceAddress> before{
+      {"lo", ip("127.0.0.1"), true}, {"eth0", ip("10.0.0.5"), true}, {"eth1", {}, true}};
+  auto after = before;
+  EXPECT_TRUE(changed_interfaces(before, after).empty());
+  after[1].ip = ip("10.0.0.6");
+  after[2].works = false;
+  after.push_back({"veth0", {}, true});
+  EXPECT_EQ(changed_interfaces(before, after), (std::set<std::string>{"eth0", "eth1", "veth0"}));
+}
+
+TEST(Ways, ThereIsAlwaysAWayToThisHost) {
+  const std::vector<IpPort> loopback{to("127.0.0.1")};
+  const auto found = Ways::find(loopback, interface_addresses());
+  ASSERT_TRUE(found.at(loopback[0]));
+  EXPECT_EQ(found.at(loopback[0])->interface, "lo");
+  EXPECT_TRUE(found.at(loopback[0])->works);
+}
+
+TEST(Rounds, TenAtOnceAndThenOneEveryTenSeconds) {
+  Rounds rounds;
+  Instant now{seconds(1000)};
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(rounds.take(now));
+  EXPECT_FALSE(rounds.take(now));
+  EXPECT_EQ(rounds.next(), now + seconds(10));
+  EXPECT_FALSE(rounds.take(now + milliseconds(9999)));
+  EXPECT_TRUE(rounds.take(now += seconds(10)));
+  EXPECT_FALSE(rounds.take(now));
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(rounds.take(now + seconds(500)));
+  EXPECT_FALSE(rounds.take(now + seconds(500)));
+}
+
+}  // namespace
+}  // namespace har::app
