@@ -43,13 +43,13 @@ struct TcpConnection {
   bool lingering = false;       // all is said and our end is shut: what still comes is thrown away
   std::vector<std::uint8_t> input;
   std::vector<std::uint8_t> output;
-  std::size_t output_taken = 0;  // of `output`, by the kernel
-  std::size_t progress = 0;      // octets taken since the last activity
-  std::size_t accounted = 0;     // of the front's memory for buffers
+  std::size_t output_taken = 0;                       // of `output`, by the kernel
+  std::size_t progress = 0;                           // octets taken since the last activity
+  std::size_t accounted = 0;                          // of the front's memory for buffers
+  net::Watch::Interest interest = net::Watch::kNone;  // what its socket is watched for
   // the list of all connections, by last activity
   TcpConnection* older = nullptr;
   TcpConnection* newer = nullptr;
-  std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
 
   std::size_t backlog() const { return output.size() - output_taken; }
   bool is_waiting() const { return in_flight > 0 && backlog() == 0; }  // for us, that is: not idle

@@ -16,11 +16,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 #include "front/tcp_connection.h"
 #include "net/clock.h"
 #include "net/socket.h"
+#include "net/socket_set.h"
 
 namespace har::front {
 namespace {
@@ -29,6 +31,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t kReadRoom = 16'384;        // one read; the next connection's turn comes then
+constexpr std::uint32_t kMessagesATurn = 128;    // then other sockets have their turn; some 500 more in one read
 constexpr std::size_t kReplyRoom = 65'535;       // what a handler may write
 constexpr std::size_t kGatherRoom = 2 * 65'536;  // replies of one read that leave together
 constexpr std::size_t kBacklogLimit = 256 * 1024;
@@ -36,10 +39,15 @@ constexpr std::size_t kTotalBuffers = 64 * 1024 * 1024;  // of all connections: 
 constexpr std::size_t kProgress = 4096;                  // a reader slower than this in an idle timeout is stuck
 constexpr std::size_t kDnsHeader = 12;
 constexpr int kAcceptsATurn = 32;
+constexpr int kExpiredATurn = 256;
 constexpr Duration kAcceptRest = milliseconds(100);  // no descriptor is free and none of ours is idle
 // Whoever waits for us is not idle; but everything ends, also a reply that was forgotten.
 constexpr Duration kWaitLimit = seconds(60);
 constexpr Duration kShortestTimer = milliseconds(10);
+
+net::SocketSet::Token token_of(std::uint32_t place, std::uint32_t serial) {
+  return static_cast<net::SocketSet::Token>(serial) << 32U | place;
+}
 
 std::uint32_t resume_at(std::uint32_t max_in_flight) {
   return max_in_flight > 0 ? max_in_flight - 1 - max_in_flight / 4 : 0;
@@ -59,6 +67,9 @@ struct TcpFront::Impl {
       : loop(loop_in),
         admit(std::move(admit_in)),
         handler(std::move(handler_in)),
+        sockets(
+            loop_in, [this](net::SocketSet::Token token, net::Watch::Interest ready) { on_ready(token, ready); },
+            [this] { return may_go_on(); }),
         limits(limits_in),
         idle_timer(loop_in, [this] { expire(); }),
         resume_timer(loop_in, [this] { resume(); }),
@@ -72,13 +83,15 @@ struct TcpFront::Impl {
   void rest_listeners(bool rest);
   bool close_longest_idle(bool even_waiting);
   // reading
-  void on_ready(std::uint32_t place, std::uint32_t serial, net::Watch::Interest ready);
+  void on_ready(net::SocketSet::Token token, net::Watch::Interest ready);
   void read(TcpConnection& connection);
   void handle(TcpConnection& connection, std::span<const std::uint8_t> fresh);
   std::size_t handle_messages(TcpConnection& connection, std::span<const std::uint8_t> bytes);
   void handle_one(TcpConnection& connection, std::span<const std::uint8_t> message);
   void send_gathered(TcpConnection& connection);
   void resume();
+  bool may_go_on();
+  bool watch(TcpConnection& connection, net::Watch::Interest interest);
   // ending
   void settle(TcpConnection& connection);
   void set_interest(TcpConnection& connection);
@@ -98,6 +111,8 @@ struct TcpFront::Impl {
   Admit admit;
   Handler handler;
   // owned by this thread
+  net::SocketSet sockets;      // of all connections
+  std::uint32_t messages = 0;  // handled since may_go_on() last said no
   Limits limits;
   Stats stats;
   std::vector<std::unique_ptr<Listener>> listeners;
@@ -151,10 +166,7 @@ void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address) {
   ++stats.accepted;
   TcpConnection& connection = connections.add(std::move(fd), address);
   connections.touch(connection, net::now());
-  connection.watch.emplace(loop, connection.fd.get(), net::Watch::kRead,
-                           [this, place = connection.place, serial = connection.serial](net::Watch::Interest ready) {
-                             on_ready(place, serial, ready);
-                           });
+  if (!watch(connection, net::Watch::kRead)) return close(connection);
   if (!idle_timer.is_set()) idle_timer.set(limits.idle_timeout);
 }
 
@@ -180,7 +192,8 @@ bool TcpFront::Impl::close_longest_idle(bool even_waiting) {
 
 // ---- reading
 
-void TcpFront::Impl::on_ready(std::uint32_t place, std::uint32_t serial, net::Watch::Interest ready) {
+void TcpFront::Impl::on_ready(net::SocketSet::Token token, net::Watch::Interest ready) {
+  const auto place = static_cast<std::uint32_t>(token), serial = static_cast<std::uint32_t>(token >> 32U);
   TcpConnection* connection = connections.find(place, serial);
   if (connection == nullptr) return;
   if ((ready & net::Watch::kWrite) != 0) {
@@ -190,7 +203,7 @@ void TcpFront::Impl::on_ready(std::uint32_t place, std::uint32_t serial, net::Wa
     connection = connections.find(place, serial);  // settling may have closed it
     if (connection == nullptr) return;
   }
-  if ((ready & net::Watch::kRead) != 0 && (connection->watch->interest() & net::Watch::kRead) != 0) read(*connection);
+  if ((ready & net::Watch::kRead) != 0 && (connection->interest & net::Watch::kRead) != 0) read(*connection);
 }
 
 void TcpFront::Impl::read(TcpConnection& connection) {
@@ -257,6 +270,7 @@ void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::
   asker.connection = connection.place;
   asker.serial = connection.serial;
   asker.address = connection.address;
+  ++messages;
   ++connection.in_flight;  // before the call: send() may come from inside it
   const Answer answer = handler(message, asker, std::span(start + kLengthOctets, kReplyRoom));
   if (answer.outcome == Outcome::kLater) return;
@@ -282,12 +296,28 @@ void TcpFront::Impl::send_gathered(TcpConnection& connection) {
 }
 
 void TcpFront::Impl::resume() {
-  std::vector<Waiting> now;
-  now.swap(to_resume);
-  for (const Waiting& waiting : now) {
+  std::size_t resumed = 0;
+  const std::size_t count = to_resume.size();
+  do {
+    const Waiting waiting = to_resume[resumed++];
     TcpConnection* connection = connections.find(waiting.place, waiting.serial);
     if (connection != nullptr) handle(*connection, {});
-  }
+  } while (resumed < count && may_go_on());
+  to_resume.erase(to_resume.begin(), to_resume.begin() + static_cast<std::ptrdiff_t>(resumed));
+  if (!to_resume.empty()) resume_timer.set(Duration::zero());
+}
+
+// Whether more connections have their turn before everything else of this worker has one.
+bool TcpFront::Impl::may_go_on() {
+  if (messages < kMessagesATurn) return true;
+  messages = 0;
+  return false;
+}
+
+// False: the kernel has no memory for it.
+bool TcpFront::Impl::watch(TcpConnection& connection, net::Watch::Interest interest) {
+  const net::Watch::Interest before = std::exchange(connection.interest, interest);
+  return sockets.change(connection.fd.get(), token_of(connection.place, connection.serial), before, interest) == 0;
 }
 
 // ---- after every change
@@ -321,8 +351,9 @@ void TcpFront::Impl::set_interest(TcpConnection& connection) {
   const bool reads = connection.lingering || (!connection.read_closed && !connection.finishing && !connection.paused &&
                                               !connection.has_whole_message());
   const bool writes = connection.backlog() > 0;
-  connection.watch->set_interest(static_cast<net::Watch::Interest>((reads ? net::Watch::kRead : net::Watch::kNone) |
-                                                                   (writes ? net::Watch::kWrite : net::Watch::kNone)));
+  const auto interest = static_cast<net::Watch::Interest>((reads ? net::Watch::kRead : net::Watch::kNone) |
+                                                          (writes ? net::Watch::kWrite : net::Watch::kNone));
+  if (!watch(connection, interest)) close(connection);
 }
 
 // Closing with unread octets would reset the connection and could destroy replies under way to the client.
@@ -345,7 +376,8 @@ void TcpFront::Impl::expire() {
   const Instant now = net::now();
   bool any_waits = false;
   TcpConnection* c = connections.oldest();
-  while (c != nullptr && c->last_activity + limits.idle_timeout <= now) {
+  for (int looked_at = 0; c != nullptr && c->last_activity + limits.idle_timeout <= now; ++looked_at) {
+    if (looked_at == kExpiredATurn) return idle_timer.set(kShortestTimer);
     TcpConnection* const next = c->newer;
     if (c->is_waiting() && c->last_activity + limits.idle_timeout + kWaitLimit > now) {
       any_waits = true;

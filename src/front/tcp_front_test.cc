@@ -6,10 +6,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 
 #include "front/tcp_connection.h"
 #include "front/test_sockets.h"
+#include "net/socket_set.h"
 
 namespace har::front {
 namespace {
@@ -618,6 +620,53 @@ TEST(TcpFront, AnIdleConnectionTakesLessThanAKibibyte) {
   const std::size_t each = (mallinfo2().uordblks - before) / kCount;
   RecordProperty("octets_a_connection", static_cast<int>(each));
   EXPECT_LT(each, 1024U);
+}
+
+// One client with hundreds of connections kept the UDP sockets of its worker waiting until all of them were served.
+TEST(TcpFront, ATurnOfTheLoopEndsHoweverManyConnectionsAreBusy) {
+  constexpr std::size_t kConnections = 60, kPipelined = 100;
+  Server server;
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::size_t i = 0; i < kConnections; ++i) clients.push_back(std::make_unique<Client>(server));
+  ASSERT_TRUE(server.until([&] { return server.front.connections() == kConnections; }));
+  Bytes pipeline;
+  for (std::size_t i = 0; i < kPipelined; ++i) {
+    const Bytes one = framed(query("hello"));
+    pipeline.insert(pipeline.end(), one.begin(), one.end());
+  }
+  for (auto& client : clients) client->send(pipeline);
+  std::size_t most = 0, before = 0;
+  ASSERT_TRUE(server.until([&] {
+    most = std::max(most, server.seen.size() - before);
+    before = server.seen.size();
+    return before == kConnections * kPipelined;
+  }));
+  EXPECT_LE(most, 128 + net::SocketSet::kAtOnce * kPipelined);
+  for (auto& client : clients) EXPECT_EQ(client->hear(), query("hello"));
+}
+
+TEST(TcpFront, ATurnEndsAlsoWhenManyGoOnAfterAPause) {
+  constexpr std::size_t kConnections = 40, kPipelined = 200;
+  Server server({.max_in_flight = 4});
+  std::vector<std::unique_ptr<Client>> clients;
+  Bytes pipeline;
+  for (std::size_t i = 0; i < kPipelined; ++i) {
+    const Bytes one = framed(query(i < 4 ? "later" : "hello"));
+    pipeline.insert(pipeline.end(), one.begin(), one.end());
+  }
+  for (std::size_t i = 0; i < kConnections; ++i) {
+    clients.push_back(std::make_unique<Client>(server));
+    clients.back()->send(pipeline);
+  }
+  ASSERT_TRUE(server.until([&] { return server.waiting.size() == 4 * kConnections; }));
+  std::size_t most = 0, before = server.seen.size();
+  server.reply_to_all_waiting();
+  ASSERT_TRUE(server.until([&] {
+    most = std::max(most, server.seen.size() - before);
+    before = server.seen.size();
+    return before == kConnections * kPipelined;
+  }));
+  EXPECT_LE(most, 2 * (128 + kPipelined));
 }
 
 }  // namespace
