@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -38,7 +39,7 @@ enum class Ending : std::uint8_t {
   kMore,        // a part of a zone transfer; more follows
   kNoUpstream,  // nothing came (or there is no upstream at all): the caller answers SERVFAIL with EDE 22
   kOverload,    // pushed out by max_in_flight: the caller answers SERVFAIL
-  kBroken,      // a zone transfer's connection broke after its first message
+  kBroken,      // a zone transfer's connection broke after its first message, or its client has left
 };
 
 // What the forwarder counts; read by the owner.
@@ -79,9 +80,9 @@ class Forwarder {
   std::function<void(const IpPort& upstream, bool alive)> health_changed;      // over UDP
   std::function<void(const IpPort& upstream, bool alive)> tcp_health_changed;  // over TCP
 
-  // How many octets wait for this client (TcpFront::backlog): a zone transfer's source pauses beyond 256 KiB.
-  // Without it nothing pauses.
-  std::function<std::size_t(const net::Asker& asker)> backlog;
+  // How many octets wait for this client (TcpFront::backlog): a zone transfer's source pauses beyond 256 KiB. None: it
+  // has left, and its transfer ends (kBroken). Without the function nothing pauses or ends.
+  std::function<std::optional<std::size_t>(const net::Asker& asker)> backlog;
 
   // Ends every query in flight with kNoUpstream (the daemon is about to end).
   void end_all();

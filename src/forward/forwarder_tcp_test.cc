@@ -356,5 +356,39 @@ TEST_F(ForwarderTcpTest, ASlowClientHoldsItsTransferBack) {
   EXPECT_LT(most, 512U * 1024);
 }
 
+// It went on to its end, and sixty-four of them left no room for anybody else's.
+TEST_F(ForwarderTcpTest, ATransferEndsWhenItsClientHasLeft) {
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = [&](const Heard& heard) {
+    upstream.reply(heard, zone_message(heard.query, "s", 7));
+    Bytes padded = zone_message(heard.query, "aaaa", 7);
+    padded.resize(60'000);
+    for (int i = 0; i < 1000; ++i) upstream.reply(heard, padded);
+    upstream.reply(heard, zone_message(heard.query, "s", 7));
+  };
+  start();
+  forwarder->backlog = [&](const net::Asker&) -> std::optional<std::size_t> {
+    if (given.size() < 5) return 0;
+    return std::nullopt;
+  };
+  ask(make_query("zone", 1, dns::kTypeAxfr), true, 0, true);
+  ASSERT_TRUE(until([&] { return !given.empty() && given.back().ending == Ending::kBroken; }));
+  EXPECT_LT(given.size(), 20U);
+  EXPECT_EQ(upstream.heard.size(), 1U) << "nobody else is asked";
+}
+
+TEST_F(ForwarderTcpTest, ATransferThatHasNotBegunEndsAtItsTimeWhenItsClientHasLeft) {
+  options.transfer_idle_timeout = milliseconds(100);
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = silent;
+  FakeUpstream& other = add_upstream();
+  start();
+  forwarder->backlog = [](const net::Asker&) -> std::optional<std::size_t> { return std::nullopt; };
+  ask(make_query("zone", 1, dns::kTypeAxfr), true, 0, true);
+  ASSERT_TRUE(until_given(1));
+  EXPECT_EQ(given[0].ending, Ending::kBroken);
+  EXPECT_TRUE(other.heard.empty());
+}
+
 }  // namespace
 }  // namespace har::forward

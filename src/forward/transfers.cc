@@ -134,6 +134,7 @@ void Transfers::fail(Transfer& t, bool refused) {
 }
 
 void Transfers::on_timer(Transfer& t) {
+  if (has_left(t)) return finish(t, Ending::kBroken, {});
   if (t.paused && backlog_ && backlog_(t.asker) <= kGoOnAt) {
     t.paused = false;
     t.timer->set(options_.transfer_idle_timeout);
@@ -146,6 +147,7 @@ void Transfers::on_timer(Transfer& t) {
 }
 
 void Transfers::read(Transfer& t) {
+  if (has_left(t)) return finish(t, Ending::kBroken, {});
   const ssize_t got = recv(t.fd.get(), t.in.get() + t.in_size, kBuffer - t.in_size, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return fail(t, true);

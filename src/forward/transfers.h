@@ -25,7 +25,7 @@ namespace har::forward {
 
 class Transfers {
  public:
-  using Backlog = std::function<std::size_t(const net::Asker&)>;
+  using Backlog = std::function<std::optional<std::size_t>(const net::Asker&)>;
 
   // All references live longer.
   Transfers(net::Loop& loop, Random& random, const upstream::Places& places, upstream::Choice& choice,
@@ -70,6 +70,7 @@ class Transfers {
   void fail(Transfer& t, bool refused);  // ends it or goes on with the next upstream
   void read(Transfer& t);
   bool relay(Transfer& t, std::span<std::uint8_t> message);  // false: it has ended or gone to the next upstream
+  bool has_left(const Transfer& t) const { return backlog_ && !backlog_(t.asker); }  // the client
   void pause_or_go_on(Transfer& t);
   void on_timer(Transfer& t);
   void finish(Transfer& t, Ending ending, std::span<const std::uint8_t> reply);

@@ -456,9 +456,10 @@ void TcpFront::abandon(const net::Asker& asker) {
   impl_->settle(*connection);
 }
 
-std::size_t TcpFront::backlog(const net::Asker& asker) const {
+std::optional<std::size_t> TcpFront::backlog(const net::Asker& asker) const {
   const TcpConnection* connection = impl_->connections.find(asker.connection, asker.serial);
-  return connection == nullptr ? 0 : connection->backlog();
+  if (connection == nullptr || connection->lingering) return std::nullopt;
+  return connection->backlog();
 }
 
 std::size_t TcpFront::connections() const { return impl_->connections.size(); }

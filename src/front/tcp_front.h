@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,8 +56,9 @@ class TcpFront {
   // The query will get no reply (its relay broke): ends one in-flight query and closes the connection after what is
   // queued.
   void abandon(const net::Asker& asker);
-  // Octets queued to this asker and not yet taken by the kernel: a relay pauses its source beyond 256 KiB.
-  std::size_t backlog(const net::Asker& asker) const;
+  // Octets queued to this asker and not yet taken by the kernel: a relay pauses its source beyond 256 KiB. None: it has
+  // left, or what is sent to it is thrown away.
+  std::optional<std::size_t> backlog(const net::Asker& asker) const;
   std::size_t connections() const;
 
   struct Stats {
