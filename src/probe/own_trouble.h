@@ -17,7 +17,7 @@ class OwnTrouble {
 
   explicit OwnTrouble(const Log& log) : log_(log) {}
 
-  // A probe could not begin, or not go on, for want of descriptors or memory.
+  // A probe could not begin, or not go on, for want of descriptors, memory or ports.
   void no_room(std::string_view error, const Schedule& schedule, Instant now);
   // A timeout that counts for nothing: the loop stood still too long (`lost`, during that probe), or it waited for a
   // handshake.

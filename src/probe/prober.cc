@@ -146,7 +146,7 @@ struct Prober::Impl {
   void connected(Probe& probe, int error) {
     if (error != 0) {
       const auto verdict = connect_verdict(error);
-      return verdict ? finish(probe, *verdict, net::now()) : no_room(probe, std::strerror(error));
+      return verdict ? finish(probe, *verdict, net::now()) : no_room(probe, error);
     }
     const config::Check& check = entries.at(probe.id).target.check;
     if (check.method == config::CheckMethod::kTcp) {
@@ -185,7 +185,7 @@ struct Prober::Impl {
     if (next == net::Watch::kNone) return finish(probe, probe.exchange->verdict(), net::now());
     if (probe.securing && probe.exchange->is_secured()) secured(probe);
     const int error = waiting.wait_again(probe.exchange->fd(), token_of(probe), next);
-    if (error != 0) no_room(probe, std::strerror(error));
+    if (error != 0) no_room(probe, error);
   }
 
   void secured(Probe& probe) {
@@ -255,11 +255,11 @@ struct Prober::Impl {
     arm();
   }
 
-  // We lack descriptors or memory: no word about the endpoint.
-  void no_room(Probe& probe, const char* what) {
+  // We lack descriptors, memory or ports: no word about the endpoint.
+  void no_room(Probe& probe, int error) {
     const Instant now = net::now();
     ++discarded;
-    trouble.no_room(what, schedule, now);
+    trouble.no_room(error == kNoFreePort ? "no free local port" : std::strerror(error), schedule, now);
     const auto gone = detach(probe);
     schedule.ask_again(gone->id, gone->serial, now, false);
     arm();

@@ -12,6 +12,17 @@
 
 namespace har::probe {
 
+namespace {
+
+// The kernel says EADDRNOTAVAIL both where we have no address to send from and where all local ports are taken. The
+// ports of UDP are others.
+bool has_local_address(const net::SocketAddress& to) {
+  const net::Fd fd(socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return fd && connect(fd.get(), &to.generic, to.size()) == 0;
+}
+
+}  // namespace
+
 std::optional<Verdict> connect_verdict(int error) {
   using health::Outcome;
   switch (error) {
@@ -43,6 +54,7 @@ std::optional<Verdict> connect_verdict(int error) {
     case ENOBUFS:
     case ENOMEM:
     case ENOSPC:  // epoll's limit of watched descriptors
+    case kNoFreePort:
     case EAGAIN:
       return std::nullopt;
     default:
@@ -57,7 +69,7 @@ int TcpAttempt::start(const IpPort& endpoint) {
   if (connect(socket_.get(), &address.generic, address.size()) == 0 || errno == EINPROGRESS) return 0;
   const int error = errno;
   socket_.reset();
-  return error;
+  return error == EADDRNOTAVAIL && has_local_address(address) ? kNoFreePort : error;
 }
 
 int TcpAttempt::end() {

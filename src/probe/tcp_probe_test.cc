@@ -112,11 +112,12 @@ TEST(PoliteClose, HoldsABoundedNumberOfDescriptorsAndLetsGoInTime) {
 }
 
 TEST(Verdict, OurOwnShortagesSayNothingOfTheEndpoint) {
-  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC}) EXPECT_FALSE(connect_verdict(error));
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, kNoFreePort}) EXPECT_FALSE(connect_verdict(error));
   EXPECT_EQ(connect_verdict(ECONNREFUSED)->reason, "refused");
   EXPECT_EQ(connect_verdict(EHOSTUNREACH)->outcome, Outcome::kConnectError);
   EXPECT_EQ(connect_verdict(ETIMEDOUT)->outcome, Outcome::kTimeout);
   EXPECT_EQ(connect_verdict(EPERM)->outcome, Outcome::kOtherError);
+  EXPECT_EQ(connect_verdict(EADDRNOTAVAIL)->outcome, Outcome::kConnectError);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Thread: any.  Tested by: tcp_probe_test.cc
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -16,8 +17,10 @@ struct Verdict {
   std::string_view reason;
 };
 
-// The errno of a connection attempt. Nothing when it tells of a shortage in ourselves (descriptors, memory): that is no
-// evidence about the endpoint.
+inline constexpr int kNoFreePort = EADDRINUSE;  // as an errno of ours: the kernel's is EADDRNOTAVAIL for two things
+
+// The errno of a connection attempt. Nothing when it tells of a shortage in ourselves (descriptors, memory, ports):
+// that is no evidence about the endpoint.
 std::optional<Verdict> connect_verdict(int error);
 
 }  // namespace har::probe

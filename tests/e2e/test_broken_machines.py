@@ -226,3 +226,30 @@ def test_without_netlink_and_inotify_it_goes_on_with_one_line_each(lab):
     for line in ("event=network_not_followed", "event=resolv_conf_not_followed"):
         assert daemon.log().count(line) == 2, daemon.log()  # of each checker
     assert "network_lost" not in daemon.log()
+
+
+@in_own_network
+def test_without_a_free_port_nobody_goes_down(lab):
+    """All local ports of a busy host are taken: that says nothing of those whom we would have asked."""
+    web = lab.web()
+    daemon = lab.daemon(names(web, frequency=0.2))
+    daemon.wait_for_answer("a.test", [web.address], 3)
+    ports = range(61000, 61008)
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as limits:
+            limits.write(f"{ports[0]} {ports[-1]}")
+    except OSError as error:
+        pytest.skip(f"the kernel's range of ports cannot be set here: {error}")
+    taken = []
+    for port in ports:
+        taken.append(socket.socket())
+        taken[-1].bind(("0.0.0.0", port))
+    daemon.wait_for_log("event=probe_not_started error=\"no free local port\"", timeout=2)
+    time.sleep(1.5)  # more probes than `fall`
+    assert daemon.addresses("a.test") == [web.address]
+    assert "event=endpoint_down" not in daemon.log(), daemon.log()
+    for one in taken:
+        one.close()
+    before = web.requests()[0]
+    wait_until(lambda: web.requests()[0] > before, 2, what="a new check")
+    assert "event=endpoint_down" not in daemon.log(), daemon.log()
