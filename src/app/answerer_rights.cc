@@ -18,7 +18,8 @@ namespace {
 
 #ifndef HAR_SANITIZED
 // Memory that is not the table: a bound for the worst day, below which everything that the limits of the configuration
-// allow must fit. Half of the machine's, so that a flood that finds a leak costs us and not the neighbours.
+// allow must fit (200,000 queries in flight: 400 MiB). Half of the machine's, so that a flood that finds a leak costs
+// us and not the neighbours.
 constexpr rlim_t kLeastMemory = rlim_t{512} << 20;
 constexpr rlim_t kMostMemory = rlim_t{2} << 30;
 constexpr rlim_t kMemoryOfAWorker = rlim_t{128} << 20;  // TCP's buffers (64 MiB), packets, the stack

@@ -95,7 +95,7 @@ constexpr std::array<Option, kKeyCount> kOptions = {
      HAR_STORE{d.config->resolver_timeout = *r.duration;
 }
 }
-, {Key::kMaxInFlight, "max_in_flight", kAtTop, Kind::kInteger, 16, 1'000'000, {}, "16384", "",
+, {Key::kMaxInFlight, "max_in_flight", kAtTop, Kind::kInteger, 16, 200'000, {}, "16384", "",
    "Queries that may wait for resolvers at one time; beyond it the oldest gets SERVFAIL.",
    HAR_STORE{d.config->max_in_flight = u32(r.integer);
 }
