@@ -1,3 +1,11 @@
+# har_test_options(TARGET): how tests are compiled where a sanitizer watches: the product as it is, they themselves without
+# optimisation, which halves what their compilation takes.
+function(har_test_options target)
+  if(HAR_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
+endfunction()
+
 # har_folder(NAME LINK ...): the library har_NAME from src/NAME/*.cc (tests aside), and, with HAR_TESTS, NAME_tests from
 # src/NAME/*_test.cc. A folder without sources becomes an interface library, so that headers alone are enough.
 function(har_folder name)
@@ -18,6 +26,7 @@ function(har_folder name)
     find_package(GTest REQUIRED)
     include(GoogleTest)
     add_executable(${name}_tests ${tests})
+    har_test_options(${name}_tests)
     target_link_libraries(${name}_tests PRIVATE har_${name} GTest::gmock GTest::gtest_main)
     gtest_discover_tests(${name}_tests TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 120)
   endif()
