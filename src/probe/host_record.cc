@@ -102,7 +102,7 @@ HostNews HostRecord::judge(Instant now) {
   company_until_ = kNever;
   Side& a = sides_[0];
   Side& b = sides_[1];
-  const auto good = [](const Side& side) { return side.known == Known::kGood && !side.failed; };
+  const auto good = [](const Side& side) { return side.known == Known::kGood && side.failures == 0; };
   const bool news = (a.answered || b.answered) && (good(a) || good(b));
   if (news) {
     const bool one_failed = a.failed || b.failed;
@@ -114,7 +114,7 @@ HostNews HostRecord::judge(Instant now) {
     return tell();
   }
   if (is_negative(a) && is_negative(b) && (a.answered || b.answered)) {
-    const bool both_now = !a.failed && !b.failed;
+    const bool both_now = a.failures == 0 && b.failures == 0;
     if (both_now) {
       count(negatives_);
       if (!first_negative_) first_negative_ = now;

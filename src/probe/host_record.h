@@ -2,8 +2,10 @@
 //
 // A round asks A and AAAA (or only the one that failed last time); each family's ending is reported, and out comes what
 // is to be told: new addresses, a withdrawal, or that things stay as they were.
-//     good                       replaces the family's addresses; asked again after its TTL, between 1 s and 15
-//     frequency NODATA, NXDOMAIN           with the other family good: the family has none
+//     good                       replaces the family's addresses; asked again after its TTL, between 1 s and 15 times
+//                                the check frequency
+//     NODATA, NXDOMAIN           with the other family good: the family has none
+//                                with the other failing, now or when it was last asked: nothing changes
 //                                of both families: twice, 60 s or more apart, withdraws; till then nothing changes
 //     SERVFAIL, silence, …       keeps the family's last addresses; asked again after 1 s, doubling to 30 s
 // A good family waits kCompany for the other, so that one answer tells of both; then it is told alone, and the other

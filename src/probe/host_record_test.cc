@@ -184,6 +184,35 @@ TEST(HostRecord, ANegativeFamilyBesideAFailingOneWithdrawsNothing) {
   EXPECT_EQ(w.round(bad(), good(kSix)).addresses, kBoth);
 }
 
+TEST(HostRecord, ANegativeFamilyAskedAloneWithdrawsNothingWhileTheOtherFails) {
+  World w;
+  w.round(good(kFour, 10), good(kSix, 1));
+  for (int i = 0; i < 3; ++i) w.round(good(kFour, 30), bad());  // IPv6 alone: after 1, 2 and 4 s
+  const auto due = [&] {
+    w.now = w.record.next_event();
+    return w.record.take_due(w.now);
+  };
+  for (auto asked = due(); !asked.v4; asked = due()) w.record.ended(Family::kV6, bad(), w.now, 0);
+  const HostNews news = w.record.ended(Family::kV4, negative(), w.now, 0);
+  EXPECT_EQ(news.what, What::kFailed);
+  EXPECT_EQ(news.why, "SERVFAIL");
+}
+
+TEST(HostRecord, ANegativeFamilyAskedAloneConfirmsNothingWhileTheOtherFails) {
+  World w;
+  w.round(good(kFour, 10), good(kSix, 10));
+  w.round(negative(Status::kNoData, 28), negative(Status::kNoData, 28));
+  const Instant end = w.now + seconds(200);
+  while (w.now < end) {
+    w.now = w.record.next_event();
+    const auto asked = w.record.take_due(w.now);
+    HostNews news;
+    if (asked.v4) news = w.record.ended(Family::kV4, negative(Status::kNoData, 28), w.now, 0.5);
+    if (asked.v6) news = w.record.ended(Family::kV6, bad(), w.now, 0.5);
+    ASSERT_EQ(news.what, What::kFailed);
+  }
+}
+
 TEST(HostRecord, ANegativeFamilyAskedAloneIsToldWithTheReasonOfTheOther) {
   for (const Family failing : {Family::kV4, Family::kV6}) {
     World w;

@@ -270,6 +270,7 @@ class World {
     bool asking = false;
     bool answered = false;  // in this round
     bool failed = false;    // in this round
+    bool failing = false;   // the last time, whenever that was
     Instant ended{};
   };
 
@@ -328,6 +329,7 @@ class World {
     mine.ended = now_;
     const bool is_answer = ending.kind == DnsEnding::Kind::kAnswer && ending.answer.status != Status::kFailed;
     (is_answer ? mine.answered : mine.failed) = true;
+    mine.failing = !is_answer;
     if (is_answer) {
       mine.answer = ending.answer.addresses;
       std::sort(mine.answer->begin(), mine.answer->end());
@@ -406,8 +408,8 @@ class World {
     for (const Side& one : sides_) {
       any_answered |= one.answered;
       any_failed |= one.failed;
-      any_good |= one.answer && !one.answer->empty() && !one.failed;
-      both_negative &= one.answer && one.answer->empty() && !one.failed;
+      any_good |= one.answer && !one.answer->empty() && !one.failing;
+      both_negative &= one.answer && one.answer->empty() && !one.failing;
     }
     if (any_answered && any_good) {
       if (told_alone_ && any_failed) {
