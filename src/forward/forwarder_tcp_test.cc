@@ -377,8 +377,23 @@ TEST_F(ForwarderTcpTest, ATransferEndsWhenItsClientHasLeft) {
   EXPECT_EQ(upstream.heard.size(), 1U) << "nobody else is asked";
 }
 
-TEST_F(ForwarderTcpTest, ATransferThatHasNotBegunEndsAtItsTimeWhenItsClientHasLeft) {
-  options.transfer_idle_timeout = milliseconds(100);
+TEST_F(ForwarderTcpTest, TransfersWhoseClientsHaveLeftMakeNoUpstreamDead) {
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = [&](const Heard& heard) { upstream.reply(heard, zone_message(heard.query, "sas", 7)); };
+  int deaths = 0;
+  start();
+  forwarder->tcp_health_changed = [&](const IpPort&, bool alive) { deaths += alive ? 0 : 1; };
+  forwarder->backlog = [](const net::Asker&) -> std::optional<std::size_t> { return std::nullopt; };
+  for (std::size_t i = 1; i <= 8; ++i) {
+    ask(make_query("zone", 1, dns::kTypeAxfr), true, 0, true);
+    ASSERT_TRUE(until_given(i));
+    EXPECT_EQ(given.back().ending, Ending::kBroken);
+  }
+  serve_for(milliseconds(1200));
+  EXPECT_EQ(deaths, 0);
+}
+
+TEST_F(ForwarderTcpTest, ATransferThatHasNotBegunEndsWithinASecondOfItsClientsLeaving) {
   FakeUpstream& upstream = add_upstream();
   upstream.on_query = silent;
   FakeUpstream& other = add_upstream();

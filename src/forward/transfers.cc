@@ -22,6 +22,8 @@ namespace {
 
 // How long a paused transfer waits before it looks at the client's queue again.
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
+// How often one that waits for the upstream looks whether its client is still there.
+constexpr Duration kClientLook = std::chrono::seconds(1);
 
 void put_id(std::span<std::uint8_t> message, unsigned id) {
   message[0] = static_cast<std::uint8_t>(id >> 8);
@@ -101,7 +103,7 @@ bool Transfers::connect_to(Transfer& t, Place place, Instant now) {
   t.out_done = 0;
   put_id(std::span(t.out).subspan(2), random_.u16());
   t.watch.emplace(loop_, t.fd.get(), net::Watch::kReadWrite, [this, &t](net::Watch::Interest what) { ready(t, what); });
-  t.timer->set(options_.resolver_timeout);
+  wait(t, options_.resolver_timeout);
   ++stats_.sent;
   choice_.sent(place, options_.resolver_timeout, now);
   return true;
@@ -117,7 +119,7 @@ void Transfers::ready(Transfer& t, net::Watch::Interest what) {
       t.connecting = false;
       t.handshake = net::now() - t.sent;
       // Connected: the upstream lives; what it needs to begin a large transfer is its own affair.
-      t.timer->set(options_.transfer_idle_timeout);
+      wait(t, options_.transfer_idle_timeout);
     }
     const ssize_t sent = ::send(t.fd.get(), t.out.data() + t.out_done, t.out.size() - t.out_done, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return fail(t, true);
@@ -133,25 +135,35 @@ void Transfers::fail(Transfer& t, bool refused) {
   try_next(t);
 }
 
+void Transfers::wait(Transfer& t, Duration at_most) {
+  t.deadline = net::now() + at_most;
+  t.timer->set(std::min(at_most, kClientLook));
+}
+
 void Transfers::on_timer(Transfer& t) {
   if (has_left(t)) return finish(t, Ending::kBroken, {});
   if (t.paused && backlog_ && backlog_(t.asker) <= kGoOnAt) {
     t.paused = false;
-    t.timer->set(options_.transfer_idle_timeout);
+    wait(t, options_.transfer_idle_timeout);
     t.watch->set_interest(net::Watch::kRead);
     return;
   }
-  if (t.paused && net::now() - t.sent < options_.transfer_idle_timeout) return t.timer->set(kLookAgain);
+  const Instant now = net::now();
+  if (t.paused && now - t.sent < options_.transfer_idle_timeout) return t.timer->set(kLookAgain);
+  if (!t.paused && now < t.deadline) return t.timer->set(std::min(t.deadline - now, kClientLook));
   if (!t.begun) ++stats_.timeouts;
   fail(t, false);
 }
 
 void Transfers::read(Transfer& t) {
-  if (has_left(t)) return finish(t, Ending::kBroken, {});
   const ssize_t got = recv(t.fd.get(), t.in.get() + t.in_size, kBuffer - t.in_size, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return fail(t, true);
-  t.timer->set(options_.transfer_idle_timeout);
+  if (has_left(t)) {  // what came says all the same that the upstream lives
+    if (!t.begun) choice_.answered(t.place, t.handshake, net::now());
+    return finish(t, Ending::kBroken, {});
+  }
+  wait(t, options_.transfer_idle_timeout);
   t.in_size += static_cast<std::size_t>(got);
   std::size_t from = 0;
   while (t.in_size - from >= 2) {

@@ -58,6 +58,7 @@ class Transfers {
     net::Fd fd;
     std::optional<net::Watch> watch;
     std::optional<net::Timer> timer;
+    Instant deadline{};  // the timer looks more often than that, whether the client is still there
     std::unique_ptr<std::uint8_t[]> in;
     std::size_t in_size = 0;
 
@@ -72,6 +73,7 @@ class Transfers {
   bool relay(Transfer& t, std::span<std::uint8_t> message);  // false: it has ended or gone to the next upstream
   bool has_left(const Transfer& t) const { return backlog_ && !backlog_(t.asker); }  // the client
   void pause_or_go_on(Transfer& t);
+  void wait(Transfer& t, Duration at_most);
   void on_timer(Transfer& t);
   void finish(Transfer& t, Ending ending, std::span<const std::uint8_t> reply);
 
