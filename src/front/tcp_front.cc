@@ -31,7 +31,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t kReadRoom = 16'384;        // one read; the next connection's turn comes then
-constexpr std::uint32_t kMessagesATurn = 128;    // then other sockets have their turn; some 500 more in one read
+constexpr std::uint32_t kMessagesATurn = 128;    // then, after at most four reads more, other sockets have their turn
 constexpr std::size_t kReplyRoom = 65'535;       // what a handler may write
 constexpr std::size_t kGatherRoom = 2 * 65'536;  // replies of one read that leave together
 constexpr std::size_t kBacklogLimit = 256 * 1024;
@@ -296,6 +296,7 @@ void TcpFront::Impl::send_gathered(TcpConnection& connection) {
 }
 
 void TcpFront::Impl::resume() {
+  messages = 0;
   std::size_t resumed = 0;
   const std::size_t count = to_resume.size();
   do {
@@ -376,13 +377,15 @@ void TcpFront::Impl::expire() {
   const Instant now = net::now();
   bool any_waits = false;
   TcpConnection* c = connections.oldest();
-  for (int looked_at = 0; c != nullptr && c->last_activity + limits.idle_timeout <= now; ++looked_at) {
-    if (looked_at == kExpiredATurn) return idle_timer.set(kShortestTimer);
+  int closed = 0;
+  while (c != nullptr && c->last_activity + limits.idle_timeout <= now) {
+    if (closed == kExpiredATurn) return idle_timer.set(kShortestTimer);
     TcpConnection* const next = c->newer;
     if (c->is_waiting() && c->last_activity + limits.idle_timeout + kWaitLimit > now) {
       any_waits = true;
     } else {
       ++stats.closed_idle;
+      ++closed;
       close(*c);
     }
     c = next;

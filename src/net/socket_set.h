@@ -16,8 +16,9 @@ namespace har::net {
 class SocketSet {
  public:
   using Token = std::uint64_t;
-  // As Watch's. Anything may be done in it, but destroying the SocketSet. May be told of a token whose socket was
-  // closed in the same turn of the loop: the owner knows what still lives.
+  // An error or hang-up counts as both kRead and kWrite, whatever was asked for. Anything may be done in it, but
+  // destroying the SocketSet. May be told of a token whose socket was closed in the same turn of the loop: the owner
+  // knows what still lives.
   using Ready = std::function<void(Token, Watch::Interest)>;
   // After some (at most kAtOnce) have been served: whether more may be served in this turn.
   using MayGoOn = std::function<bool()>;
