@@ -16,6 +16,7 @@ using std::chrono::seconds;
 
 constexpr Duration kBeatInterval = milliseconds(500);
 constexpr Duration kAdoptInterval = milliseconds(50);
+constexpr Duration kLookDelay = milliseconds(50);  // many endpoints that begin are one look at their ways
 constexpr Duration kCopyPatience = milliseconds(100);
 constexpr Duration kReadyAtLast = seconds(2);       // SEMANTICS "Answering" 5
 constexpr Duration kStandsBackAtLast = seconds(5);  // of the first round: who comes late for longer finds nobody dead
@@ -176,6 +177,7 @@ void Checker::on_upstreams(const std::vector<IpPort>& upstreams) {
   log_.info("upstreams", {{"list", list}});
   memory_.writer->set_upstreams(upstreams_);
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
+  look_at_ways();
   fresh_round_of("resolv.conf");
 }
 
@@ -198,7 +200,7 @@ void Checker::apply_changes() {
   }
   for (const health::CheckId check : changes.repaced) prober_->repace(check, directory_->pace(check));
   tell_events(changes.events);
-  if (!changes.started.empty() && !look_.is_set()) look_.set(Duration::zero());
+  if (!changes.started.empty() && !look_.is_set()) look_.set(kLookDelay);
   if (changes.ask_all) {
     prober_->check_all_now();
     resolver_->ask_upstreams();

@@ -10,7 +10,7 @@
 namespace har::app {
 namespace {
 
-constexpr std::size_t kWays = 1024;  // each costs a socket
+constexpr std::size_t kWays = 1024;  // each costs two system calls
 
 }  // namespace
 
@@ -26,10 +26,12 @@ void Checker::watch_network() {
 void Checker::on_network(const NetworkChange& change) {
   const bool was_lost = directory_->isolation().is_lost();
   look_at_ways();
-  const bool is_ours = ways_.take_concern(change) || has_unseen_ways_;
+  const bool is_ours = ways_.take_concern(change);
   // While it is lost nobody would answer; when it is back, everything has just been asked.
-  if (was_lost || directory_->isolation().is_lost() || change.what.empty()) return;
-  if (is_ours) return fresh_round_of(change.what);
+  if (was_lost || directory_->isolation().is_lost()) return;
+  if (is_ours) return fresh_round_of(change.what.empty() ? "routes" : change.what);
+  if (change.what.empty()) return;
+  if (has_unseen_ways_) return fresh_round_of(change.what);
   // Nothing that we know has become less true by it, but what is asked now is surely asked of the new network.
   if (!rounds_elsewhere_.take(net::now())) return;
   log_.info("network_changed", {{"what", change.what}, {"ways", "kept"}});
@@ -37,21 +39,22 @@ void Checker::on_network(const NetworkChange& change) {
 }
 
 void Checker::look_at_ways() {
-  std::vector<IpPort> targets;
-  for (const IpAddress& ip : directory_->remote_addresses(kWays)) targets.push_back({ip, 53, 0});
-  has_unseen_ways_ = targets.size() >= kWays;
   const auto interfaces = interface_addresses();
   std::vector<IpAddress> own;
   for (const InterfaceAddress& has : interfaces) {
     if (has.ip && !has.ip->is_loopback()) own.push_back(*has.ip);
   }
-  const bool can_freeze = !targets.empty();  // without remote endpoints there is nothing that could
+  std::vector<IpPort> targets;
+  for (const IpAddress& ip : directory_->endpoint_addresses(kWays)) targets.push_back({ip, 0, 0});
+  has_unseen_ways_ = targets.size() >= kWays;
+  const bool can_freeze = std::any_of(targets.begin(), targets.end(), [&](const IpPort& target) {
+    return std::find(own.begin(), own.end(), target.ip) == own.end();
+  });
   for (const IpPort& upstream : upstreams_) {
-    if (!upstream.ip.is_loopback() && std::find(own.begin(), own.end(), upstream.ip) == own.end()) {
-      targets.push_back(upstream);
-    }
+    if (!upstream.ip.is_loopback()) targets.push_back(upstream);
   }
   ways_.set(Ways::find(targets, interfaces));
+  // Without an endpoint elsewhere there is nothing that could freeze.
   directory_->set_routes(!can_freeze || ways_.is_usable(), std::move(own), net::now());
   apply_changes();
 }

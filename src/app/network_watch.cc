@@ -16,6 +16,7 @@ namespace {
 
 constexpr Duration kSettle = std::chrono::milliseconds(50);
 constexpr int kDatagramsPerTurn = 64;
+
 IpPrefix route_of(const rtmsg& route, std::span<const std::uint8_t> attributes) {
   IpPrefix to{{route.rtm_family == AF_INET6 ? Family::kV6 : Family::kV4, {}}, route.rtm_dst_len};
   to.length = std::min<std::uint8_t>(to.length, static_cast<std::uint8_t>(to.ip.size() * 8));
@@ -34,6 +35,7 @@ IpPrefix route_of(const rtmsg& route, std::span<const std::uint8_t> attributes) 
 }  // namespace
 
 void NetlinkNews::add_route(const IpPrefix& route) {
+  if (is_everything) return;
   if (std::find(routes.begin(), routes.end(), route) != routes.end()) return;
   if (routes.size() < kMostRoutes) {
     routes.push_back(route);

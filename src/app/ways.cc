@@ -1,10 +1,13 @@
 #include "app/ways.h"
 
 #include <ifaddrs.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
@@ -32,24 +35,104 @@ std::optional<IpAddress> address_of(const sockaddr* from) {
   return address.to_ip_port().ip;
 }
 
-// Connecting a UDP socket sends nothing.
-std::optional<Ways::Way> way_to(const IpPort& target, const std::vector<InterfaceAddress>& interfaces) {
-  const net::SocketAddress to(target);
-  const net::Fd fd(socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) return std::nullopt;
-  if (!fd || connect(fd.get(), &to.generic, to.size()) != 0) return Ways::Way{};
-  net::SocketAddress source;
-  socklen_t size = sizeof source;
-  if (getsockname(fd.get(), &source.generic, &size) != 0) return std::nullopt;
-  Ways::Way way{"", source.to_ip_port().ip, true};  // an address that nobody has may still lead somewhere
-  for (const InterfaceAddress& has : interfaces) {
-    if (has.ip != way.source) continue;
-    way.interface = has.name;
-    way.works = has.works;
-    if (has.works) break;
-  }
-  return way;
+// getifaddrs() has an entry of the packet family for each interface, with or without addresses.
+unsigned index_of(const sockaddr* from) {
+  if (from == nullptr || from->sa_family != AF_PACKET) return 0;
+  sockaddr_ll link;
+  std::memcpy(&link, from, sizeof link);
+  return static_cast<unsigned>(link.sll_ifindex);
 }
+
+// The kernel's word on single routes (rtnetlink, RTM_GETROUTE): it answers while it is asked.
+class Routes {
+ public:
+  Routes() : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) {}
+
+  std::optional<Ways::Way> to(const IpPort& target, const std::vector<InterfaceAddress>& interfaces) {
+    if (!ask(target)) return std::nullopt;
+    alignas(nlmsghdr) std::array<std::uint8_t, 4096> reply;
+    for (;;) {
+      const ssize_t size = recv(fd_.get(), reply.data(), reply.size(), MSG_DONTWAIT);
+      if (size < static_cast<ssize_t>(sizeof(nlmsghdr))) return std::nullopt;
+      nlmsghdr head;
+      std::memcpy(&head, reply.data(), sizeof head);
+      if (head.nlmsg_seq != serial_ || head.nlmsg_len > static_cast<std::size_t>(size)) continue;
+      return read(head.nlmsg_type, std::span(reply).first(head.nlmsg_len), interfaces);
+    }
+  }
+
+ private:
+  bool ask(const IpPort& target) {
+    const std::size_t size = target.ip.size();
+    alignas(nlmsghdr) std::array<std::uint8_t, NLMSG_SPACE(sizeof(rtmsg)) + RTA_SPACE(16) + RTA_SPACE(4)> message{};
+    std::size_t end = NLMSG_SPACE(sizeof(rtmsg));
+    const auto add = [&](unsigned short type, const void* value, std::size_t octets) {
+      const rtattr attribute{static_cast<unsigned short>(RTA_LENGTH(octets)), type};
+      std::memcpy(message.data() + end, &attribute, sizeof attribute);
+      std::memcpy(message.data() + end + RTA_LENGTH(0), value, octets);
+      end += RTA_SPACE(octets);
+    };
+    add(RTA_DST, target.ip.bytes.data(), size);
+    if (target.scope != 0) add(RTA_OIF, &target.scope, sizeof target.scope);
+    rtmsg route{};
+    route.rtm_family = target.ip.family == Family::kV4 ? AF_INET : AF_INET6;
+    route.rtm_dst_len = static_cast<unsigned char>(size * 8);
+    nlmsghdr head{};
+    head.nlmsg_len = static_cast<std::uint32_t>(end);
+    head.nlmsg_type = RTM_GETROUTE;
+    head.nlmsg_flags = NLM_F_REQUEST;
+    head.nlmsg_seq = ++serial_;
+    std::memcpy(message.data(), &head, sizeof head);
+    std::memcpy(message.data() + NLMSG_HDRLEN, &route, sizeof route);
+    return fd_ && send(fd_.get(), message.data(), end, 0) == static_cast<ssize_t>(end);
+  }
+
+  static std::optional<Ways::Way> read(std::uint16_t type, std::span<const std::uint8_t> message,
+                                       const std::vector<InterfaceAddress>& interfaces) {
+    if (type == NLMSG_ERROR && message.size() >= NLMSG_LENGTH(sizeof(int))) {
+      int error = 0;
+      std::memcpy(&error, message.data() + NLMSG_HDRLEN, sizeof error);
+      // Unreachable, prohibited, a black hole: there is none. Other errors say nothing.
+      if (error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES || error == -EINVAL) return Ways::Way{};
+    }
+    if (type != RTM_NEWROUTE || message.size() < NLMSG_SPACE(sizeof(rtmsg))) return std::nullopt;
+    Ways::Way way{
+        "?", {}, {}, true, false};  // through an interface that has just gone, perhaps: may still lead somewhere
+    auto left = message.subspan(NLMSG_SPACE(sizeof(rtmsg)));
+    while (left.size() >= sizeof(rtattr)) {
+      rtattr attribute;
+      std::memcpy(&attribute, left.data(), sizeof attribute);
+      if (attribute.rta_len < sizeof attribute || attribute.rta_len > left.size()) break;
+      const auto value = left.subspan(RTA_LENGTH(0), attribute.rta_len - RTA_LENGTH(0));
+      if (attribute.rta_type == RTA_PREFSRC) way.source = address_in(value);
+      if (attribute.rta_type == RTA_GATEWAY) way.gateway = address_in(value);
+      if (attribute.rta_type == RTA_OIF && value.size() == sizeof(unsigned)) leave_by(value, interfaces, way);
+      left = left.subspan(std::min<std::size_t>(RTA_ALIGN(attribute.rta_len), left.size()));
+    }
+    return way;
+  }
+
+  static void leave_by(std::span<const std::uint8_t> value, const std::vector<InterfaceAddress>& interfaces,
+                       Ways::Way& way) {
+    unsigned index = 0;
+    std::memcpy(&index, value.data(), sizeof index);
+    for (const InterfaceAddress& one : interfaces) {
+      if (one.index != index) continue;
+      way.interface = one.name;
+      way.works = one.works;
+      way.is_loopback = one.is_loopback;
+    }
+  }
+
+  static std::optional<IpAddress> address_in(std::span<const std::uint8_t> value) {
+    if (value.size() == 4) return IpAddress::v4(value.data());
+    if (value.size() == 16) return IpAddress::v6(value.data());
+    return std::nullopt;
+  }
+
+  net::Fd fd_;
+  std::uint32_t serial_ = 0;
+};
 
 bool overlap(const IpPrefix& a, const IpPrefix& b) {
   return a.length <= b.length ? a.contains(b.ip) : b.contains(a.ip);
@@ -64,7 +147,8 @@ std::vector<InterfaceAddress> interface_addresses() {
   for (const ifaddrs* i = list; i != nullptr; i = i->ifa_next) {
     // The carrier itself: IFF_RUNNING follows it up to a second later.
     const bool works = (i->ifa_flags & (IFF_UP | kLowerUp)) == (IFF_UP | kLowerUp);
-    found.push_back({i->ifa_name, address_of(i->ifa_addr), works});
+    const bool is_loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
+    found.push_back({i->ifa_name, address_of(i->ifa_addr), works, is_loopback, index_of(i->ifa_addr)});
   }
   freeifaddrs(list);
   return found;
@@ -82,13 +166,15 @@ std::set<std::string> changed_interfaces(const std::vector<InterfaceAddress>& be
 
 Ways::Found Ways::find(std::span<const IpPort> targets, const std::vector<InterfaceAddress>& interfaces) {
   Found found;
-  for (const IpPort& target : targets) found.emplace(target, way_to(target, interfaces));
+  Routes routes;
+  for (const IpPort& target : targets) found.emplace(target, routes.to(target, interfaces));
   return found;
 }
 
 void Ways::set(const Found& found) {
-  is_usable_ = found.empty() || std::any_of(found.begin(), found.end(),
-                                            [](const auto& entry) { return !entry.second || entry.second->works; });
+  const auto leads_away = [](const auto& entry) { return !entry.second || !entry.second->is_loopback; };
+  const auto works = [&](const auto& entry) { return leads_away(entry) && (!entry.second || entry.second->works); };
+  is_usable_ = std::any_of(found.begin(), found.end(), works) || std::none_of(found.begin(), found.end(), leads_away);
   std::map<IpPort, Way> ways;
   for (const auto& [target, way] : found) {
     const auto before = ways_.find(target);
@@ -108,9 +194,11 @@ bool Ways::take_concern(const NetworkChange& change) {
   bool is_concerned = std::exchange(has_moved_, false) || change.is_everything;
   for (const std::string& name : change.interfaces) is_concerned |= used_.contains(name);
   for (const auto& [target, way] : ways_) {
+    if (is_concerned) break;
+    if (target.scope != 0) continue;
     const IpPrefix network = health::network_of(target.ip);
-    is_concerned |= std::any_of(change.routes.begin(), change.routes.end(),
-                                [&](const IpPrefix& route) { return overlap(route, network); });
+    is_concerned = std::any_of(change.routes.begin(), change.routes.end(),
+                               [&](const IpPrefix& route) { return overlap(route, network); });
   }
   used_.clear();
   for (const auto& [target, way] : ways_) used_.insert(way.interface);

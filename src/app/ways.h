@@ -1,8 +1,8 @@
-// The ways that packets take from this host to endpoints and upstreams: through which interface, from which address.
-// Says whether there is one that works, and whether a change of the host's network concerns any of them: a container
-// that starts beside us changes links, addresses and routes all day, and none of ours.
-// A bond, a bridge or a VLAN is seen as the interface that has the address; what becomes of the links under it only by
-// its own carrier.  Thread: the control thread.  Tested by: ways_test.cc, tests/e2e/test_network.py
+// The ways that packets take from this host to endpoints and upstreams: through which interface and gateway, from which
+// address. Says whether there is one that works, and whether a change of the host's network concerns any of them: a
+// container that starts beside us changes links, addresses and routes all day, and none of ours.
+// Of a bond, a bridge or a VLAN only its own carrier is seen, not the links below it.
+// Thread: the control thread.  Tested by: ways_test.cc, tests/e2e/test_network.py
 #pragma once
 
 #include <map>
@@ -21,6 +21,8 @@ struct InterfaceAddress {
   std::string name;
   std::optional<IpAddress> ip;  // none: the interface itself
   bool works = false;           // up, with a carrier
+  bool is_loopback = false;
+  unsigned index = 0;  // of the interface itself
   auto operator<=>(const InterfaceAddress&) const = default;
 };
 std::vector<InterfaceAddress> interface_addresses();
@@ -38,21 +40,23 @@ struct NetworkChange {
 class Ways {
  public:
   struct Way {
-    std::string interface;            // empty: none has the source address
-    std::optional<IpAddress> source;  // none: no way
+    std::string interface;  // empty: there is no way
+    std::optional<IpAddress> source, gateway;
     bool works = false;
+    bool is_loopback = false;  // to an address of this host
     bool operator==(const Way&) const = default;
   };
-  using Found = std::map<IpPort, std::optional<Way>>;  // none: it cannot be told (no descriptor, no memory)
+  using Found = std::map<IpPort, std::optional<Way>>;  // none: it cannot be told
 
-  // By the source address that the kernel would choose: a few us for each target, nothing is sent.
+  // Asks the kernel: a few us for each target, nothing is sent.
   static Found find(std::span<const IpPort> targets, const std::vector<InterfaceAddress>& interfaces);
 
   void set(const Found& found);
-  // Whether a packet to one of them would leave by an interface that works. True for none at all.
+  // Whether a packet to one of them would leave by an interface that works. True where none is another host's.
   bool is_usable() const { return is_usable_; }
   // Whether `change`, or what has become another from set() to set() since the last call, concerns any of them. A
-  // route concerns the whole network (/24, /48) of a target that it has addresses of.
+  // route concerns the whole network (/24, /48) of a target that it has addresses of, but not one whose interface is
+  // given (a link-local address).
   bool take_concern(const NetworkChange& change);
 
  private:

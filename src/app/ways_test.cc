@@ -14,6 +14,8 @@ using std::chrono::seconds;
 
 IpPort to(const char* text) { return {*IpAddress::parse(text), 53, 0}; }
 
+Ways::Way way(const char* interface, const char* source) { return {interface, IpAddress::parse(source), {}, true}; }
+
 NetworkChange of_interfaces(std::set<std::string> names) { return {"links", std::move(names), {}, false}; }
 NetworkChange of_route(const char* prefix) { return {"routes", {}, {*IpPrefix::parse(prefix)}, false}; }
 
@@ -25,9 +27,9 @@ class WaysTest : public testing::Test {
   }
   void look() { ways_.set(found_); }
 
-  Ways::Found found_{{to("192.0.2.1"), Ways::Way{"eth0", IpAddress::parse("10.0.0.5"), true}},
-                     {to("198.51.100.7"), Ways::Way{"eth1", IpAddress::parse("10.1.0.5"), true}},
-                     {to("2001:db8::1"), Ways::Way{"eth0", IpAddress::parse("2001:db8:1::5"), true}}};
+  Ways::Found found_{{to("192.0.2.1"), way("eth0", "10.0.0.5")},
+                     {to("198.51.100.7"), way("eth1", "10.1.0.5")},
+                     {to("2001:db8::1"), way("eth0", "2001:db8:1::5")}};
   Ways ways_;
 };
 
@@ -51,6 +53,9 @@ TEST_F(WaysTest, AWayThatHasMovedIsAChangeHoweverItWasFound) {
   found_[to("192.0.2.1")]->source = IpAddress::parse("10.0.0.6");
   look();
   EXPECT_TRUE(ways_.take_concern({}));
+  found_[to("192.0.2.1")]->gateway = IpAddress::parse("10.0.0.1");
+  look();
+  EXPECT_TRUE(ways_.take_concern({}));
   found_[to("192.0.2.1")]->works = false;
   look();
   found_[to("192.0.2.1")]->works = true;
@@ -67,7 +72,7 @@ TEST_F(WaysTest, TheInterfaceThatHasJustBeenLeftIsStillOne) {
 }
 
 TEST_F(WaysTest, TargetsThatComeAndGoAreNoChange) {
-  found_.emplace(to("203.0.113.1"), Ways::Way{"eth2", IpAddress::parse("10.2.0.5"), true});
+  found_.emplace(to("203.0.113.1"), way("eth2", "10.2.0.5"));
   found_.erase(to("192.0.2.1"));
   look();
   EXPECT_FALSE(ways_.take_concern({}));
@@ -77,7 +82,7 @@ TEST_F(WaysTest, WhatCannotBeToldIsAsItWas) {
   found_[to("192.0.2.1")].reset();
   look();
   EXPECT_FALSE(ways_.take_concern({}));
-  found_[to("192.0.2.1")] = Ways::Way{"eth0", IpAddress::parse("10.0.0.5"), true};
+  found_[to("192.0.2.1")] = way("eth0", "10.0.0.5");
   look();
   EXPECT_FALSE(ways_.take_concern({}));
   found_[to("192.0.2.1")] = Ways::Way{};
@@ -98,6 +103,28 @@ TEST_F(WaysTest, OneWayThatWorksIsEnough) {
   EXPECT_TRUE(ways_.is_usable());
 }
 
+TEST_F(WaysTest, ThisHostsOwnAddressesAreNoWayOut) {
+  for (auto& [target, way] : found_) way->works = false;
+  found_[to("203.0.113.1")] = Ways::Way{"lo", IpAddress::parse("203.0.113.1"), {}, true, true};
+  look();
+  EXPECT_FALSE(ways_.is_usable());
+  ways_.take_concern({});
+  found_[to("203.0.113.1")] = way("eth0", "10.0.0.5");
+  look();
+  EXPECT_TRUE(ways_.take_concern({})) << "the address is another host's now";
+  found_ = {{to("203.0.113.1"), Ways::Way{"lo", IpAddress::parse("203.0.113.1"), {}, false, true}}};
+  look();
+  EXPECT_TRUE(ways_.is_usable()) << "there is nobody elsewhere";
+}
+
+TEST_F(WaysTest, ALinkLocalTargetIsConcernedByItsInterfaceOnly) {
+  const IpPort router{*IpAddress::parse("fe80::1"), 53, 2};
+  found_[router] = way("eth0", "fe80::5");
+  look();
+  EXPECT_FALSE(ways_.take_concern(of_route("fe80::/64"))) << "every container brings one";
+  EXPECT_TRUE(ways_.take_concern(of_interfaces({"eth0"})));
+}
+
 TEST_F(WaysTest, ASleepConcernsAll) { EXPECT_TRUE(ways_.take_concern({"resumed", {}, {}, true})); }
 
 TEST(Interfaces, AnAddressOrACarrierThatIsAnotherChangesItsInterface) {
@@ -112,12 +139,12 @@ TEST(Interfaces, AnAddressOrACarrierThatIsAnotherChangesItsInterface) {
   EXPECT_EQ(changed_interfaces(before, after), (std::set<std::string>{"eth0", "eth1", "veth0"}));
 }
 
-TEST(Ways, ThereIsAlwaysAWayToThisHost) {
-  const std::vector<IpPort> loopback{to("127.0.0.1")};
+TEST(Ways, TheKernelTellsTheWayToThisHost) {
+  const std::vector<IpPort> loopback{to("127.0.0.1"), to("127.0.0.2")};
   const auto found = Ways::find(loopback, interface_addresses());
   ASSERT_TRUE(found.at(loopback[0]));
-  EXPECT_EQ(found.at(loopback[0])->interface, "lo");
-  EXPECT_TRUE(found.at(loopback[0])->works);
+  EXPECT_EQ(*found.at(loopback[0]), (Ways::Way{"lo", IpAddress::parse("127.0.0.1"), {}, true, true}));
+  EXPECT_EQ(found.at(loopback[1])->interface, "lo");
 }
 
 TEST(Rounds, TenAtOnceAndThenOneEveryTenSeconds) {

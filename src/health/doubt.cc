@@ -188,14 +188,16 @@ void Directory::network_changed(Instant now) {
 
 const Isolation& Directory::isolation() const { return impl_->isolation; }
 
-std::vector<IpAddress> Directory::remote_addresses(std::size_t limit) const {
-  std::vector<IpAddress> addresses;
-  std::set<IpPrefix> networks;
+std::vector<IpAddress> Directory::endpoint_addresses(std::size_t limit) const {
+  std::set<IpAddress> all;
   impl_->book.for_each([&](const CheckEntry& check) {
-    const IpAddress& ip = check.target.address;
-    if (addresses.size() >= limit || !impl_->isolation.is_remote(ip)) return;
-    if (networks.insert(network_of(ip)).second) addresses.push_back(ip);
+    if (!check.target.address.is_loopback()) all.insert(check.target.address);
   });
+  std::vector<IpAddress> addresses;
+  for (const IpAddress& ip : all) {  // those of one network stand together
+    const bool is_first = addresses.empty() || network_of(addresses.back()) != network_of(ip);
+    if ((all.size() <= limit || is_first) && addresses.size() < limit) addresses.push_back(ip);
+  }
   return addresses;
 }
 
