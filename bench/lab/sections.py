@@ -2,6 +2,7 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import os
 import pathlib
 import resource
 import socket
@@ -277,6 +278,36 @@ def flood(s):
         return report.table(["2,000 q/s of configured names", *PERCENTILES, "lost"], rows)
 
 
+def hostile(s):
+    """Configured names beside what means no good: 100,000 mutated packets a second, and one client's busy connections."""
+    seeds = [servers.ROOT / "tests/fuzz/corpus" / name for name in ("query", "decide", "reply")]
+    seeds += [os.environ["HAR_HOSTILE_SEEDS"]] if "HAR_HOSTILE_SEEDS" in os.environ else []
+    with stage() as (folder, started):
+        names = names_file(folder, 10)
+        start_web(s, folder, started)
+        ours = start_hard(s, folder, started, 10, 5310, "hard", 'nameservers = { "127.0.0.1#5391" }\n', 300)
+        time.sleep(3)
+        cases = [("mutated packets, 100,000/s", lambda: trouble.hostile_packets(s, ours, 100_000, s.seconds + 2, seeds))]
+        cases += [(f"{count:,} connections that never rest",
+                   lambda count=count: trouble.busy_connections(s, ours, count, hosts(1)[0], s.seconds + 2))
+                  for count in (100, 2_000)]
+        rows = []
+        for what, begin in cases:
+            calm, beside, memory = [], [], []
+            for _ in range(s.rounds):
+                calm.append(paced(s, ours, names, 500))
+                process = begin()
+                time.sleep(1)
+                beside.append(paced(s, ours, names, 500))
+                print(f"{what}: {process.communicate(timeout=30)[0].strip()}", flush=True)
+                time.sleep(1)
+                memory.append(measure.pss_kib(ours.pids()))
+            for name, runs, kib in ((f"calm, before: {what}", calm, ""), (what, beside, f"{memory[0]:,} to {memory[-1]:,}")):
+                rows.append([*percentiles(name, runs), f"{max(run['max_us'] for run in runs) / 1000:.1f}", kib])
+        return report.table(["500 q/s of configured names", *PERCENTILES, "lost", "longest, ms", "PSS after each round, KiB"],
+                            rows)
+
+
 def workers(s):
     with stage() as (folder, started):
         names = names_file(folder, 10)
@@ -297,4 +328,4 @@ def workers(s):
 
 
 ALL = {"udp": udp, "forward": forward, "flight": flight, "tcp": tcp, "latency": latency, "disturbed": disturbed,
-       "flood": flood, "workers": workers}
+       "flood": flood, "hostile": hostile, "workers": workers}

@@ -20,3 +20,16 @@ def kill_checker(server):
     for pid in server.pids():
         if measure.name_of(pid) == "hard-checker":
             os.kill(pid, signal.SIGKILL)
+
+
+def hostile_packets(s, server, rate, seconds, folders):
+    return _beside(s, "hostile_packets", server, rate, seconds, *folders)
+
+
+def busy_connections(s, server, connections, host, seconds):
+    return _beside(s, "busy_connections", server, connections, host, seconds)
+
+
+def _beside(s, program, server, *args):
+    argv = ["taskset", "-c", s.client_core, servers.limit_program(s.limits, program), server.address, server.port, *args]
+    return subprocess.Popen([str(arg) for arg in argv], stdout=subprocess.PIPE, text=True)
