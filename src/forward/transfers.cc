@@ -96,6 +96,7 @@ bool Transfers::connect_to(Transfer& t, Place place, Instant now) {
   if (connect(t.fd.get(), &to.generic, to.size()) != 0 && errno != EINPROGRESS) return false;
   t.place = place;
   t.connecting = true;
+  t.paused = false;
   t.sent = now;
   t.in_size = 0;
   t.out.assign({static_cast<std::uint8_t>(t.query.size() >> 8), static_cast<std::uint8_t>(t.query.size())});
@@ -141,7 +142,10 @@ void Transfers::wait(Transfer& t, Duration at_most) {
 }
 
 void Transfers::on_timer(Transfer& t) {
-  if (has_left(t)) return finish(t, Ending::kBroken, {});
+  if (has_left(t)) {
+    if (!t.begun && !t.connecting) choice_.answered(t.place, t.handshake, net::now());
+    return finish(t, Ending::kBroken, {});
+  }
   if (t.paused && backlog_ && backlog_(t.asker) <= kGoOnAt) {
     t.paused = false;
     wait(t, options_.transfer_idle_timeout);
