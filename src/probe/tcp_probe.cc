@@ -15,10 +15,10 @@ namespace har::probe {
 namespace {
 
 // The kernel says EADDRNOTAVAIL both where we have no address to send from and where all local ports are taken. The
-// ports of UDP are others.
+// ports of UDP are others, and where they are taken it says EAGAIN.
 bool has_local_address(const net::SocketAddress& to) {
   const net::Fd fd(socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  return fd && connect(fd.get(), &to.generic, to.size()) == 0;
+  return fd && (connect(fd.get(), &to.generic, to.size()) == 0 || errno == EAGAIN);
 }
 
 }  // namespace
