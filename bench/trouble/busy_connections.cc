@@ -14,6 +14,7 @@
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -44,6 +45,7 @@ std::vector<std::uint8_t> query(const std::string& host) {
 
 int main(int argc, char** argv) {
   if (argc != 6) return std::fprintf(stderr, "usage: busy_connections ADDRESS PORT CONNECTIONS NAME SECONDS\n"), 2;
+  std::signal(SIGPIPE, SIG_IGN);
   const auto one = query(argv[4]);
   std::vector<std::uint8_t> many;
   for (std::size_t i = 0; i < kAtOnce; ++i) many.insert(many.end(), one.begin(), one.end());
