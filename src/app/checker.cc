@@ -47,7 +47,7 @@ Checker::Checker(Log& log, net::Channel keeper)
       flush_(loop_, [this] { on_flush(); }),
       adopt_(loop_, [this] { adopt_observed_slots(); }),
       trim_(loop_, [this] { give_memory_back(); }),
-      look_(loop_, [this] { look_at_ways(); }),
+      look_(loop_, [this] { on_network({}); }),
       fresh_round_(loop_, [this] { fresh_round_of("several"); }) {}
 
 Checker::~Checker() = default;
@@ -131,7 +131,7 @@ void Checker::on_beat() {
     stands_back_for_start_ = false;
     loop_.stop();  // of run(), which goes on
   }
-  if (network_lost_) look_at_ways();  // a message about it may have been lost
+  if (network_lost_) on_network({});  // a message about it may have been lost
   beat_timer_.set(kBeatInterval);
 }
 
@@ -178,6 +178,7 @@ void Checker::on_upstreams(const std::vector<IpPort>& upstreams) {
   memory_.writer->set_upstreams(upstreams_);
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
   look_at_ways();
+  ways_.take_concern({});  // everything is asked anew in any case
   fresh_round_of("resolv.conf");
 }
 

@@ -40,20 +40,25 @@ void Checker::on_network(const NetworkChange& change) {
 
 void Checker::look_at_ways() {
   const auto interfaces = interface_addresses();
+  if (!interfaces) {  // as it was; from the beginning on, where nothing may be asked
+    if (!directory_->isolation().in_use()) directory_->set_routes(true, {}, net::now());
+    return apply_changes();
+  }
   std::vector<IpAddress> own;
-  for (const InterfaceAddress& has : interfaces) {
+  for (const InterfaceAddress& has : *interfaces) {
     if (has.ip && !has.ip->is_loopback()) own.push_back(*has.ip);
   }
+  const auto endpoints = directory_->endpoint_addresses(kWays);
+  has_unseen_ways_ = !endpoints.has_all_networks;
   std::vector<IpPort> targets;
-  for (const IpAddress& ip : directory_->endpoint_addresses(kWays)) targets.push_back({ip, 0, 0});
-  has_unseen_ways_ = targets.size() >= kWays;
+  for (const IpAddress& ip : endpoints.list) targets.push_back({ip, 0, 0});
   const bool can_freeze = std::any_of(targets.begin(), targets.end(), [&](const IpPort& target) {
     return std::find(own.begin(), own.end(), target.ip) == own.end();
   });
   for (const IpPort& upstream : upstreams_) {
     if (!upstream.ip.is_loopback()) targets.push_back(upstream);
   }
-  ways_.set(Ways::find(targets, interfaces));
+  ways_.set(Ways::find(targets, *interfaces));
   // Without an endpoint elsewhere there is nothing that could freeze.
   directory_->set_routes(!can_freeze || ways_.is_usable(), std::move(own), net::now());
   apply_changes();

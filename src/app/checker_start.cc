@@ -329,7 +329,7 @@ void Checker::reload() {
   set_hosts(Remember::kNo);
   forget_dirty();
   apply_changes();
-  look_at_ways();
+  on_network({});
   store_->forget_others(memory_.names);
   copy_->keep(std::move(bundle));
   trim_.set(trim_delay_ = kFirstTrim);

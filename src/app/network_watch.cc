@@ -17,34 +17,10 @@ namespace {
 constexpr Duration kSettle = std::chrono::milliseconds(50);
 constexpr int kDatagramsPerTurn = 64;
 
-IpPrefix route_of(const rtmsg& route, std::span<const std::uint8_t> attributes) {
-  IpPrefix to{{route.rtm_family == AF_INET6 ? Family::kV6 : Family::kV4, {}}, route.rtm_dst_len};
-  to.length = std::min<std::uint8_t>(to.length, static_cast<std::uint8_t>(to.ip.size() * 8));
-  while (attributes.size() >= sizeof(rtattr)) {
-    rtattr head;
-    std::memcpy(&head, attributes.data(), sizeof head);
-    if (head.rta_len < sizeof head || head.rta_len > attributes.size()) break;
-    if (head.rta_type == RTA_DST && head.rta_len >= RTA_LENGTH(to.ip.size())) {
-      std::memcpy(to.ip.bytes.data(), attributes.data() + RTA_LENGTH(0), to.ip.size());
-    }
-    attributes = attributes.subspan(std::min<std::size_t>(RTA_ALIGN(head.rta_len), attributes.size()));
-  }
-  return to;  // without RTA_DST: to everywhere
-}
-
 }  // namespace
 
-void NetlinkNews::add_route(const IpPrefix& route) {
-  if (is_everything) return;
-  if (std::find(routes.begin(), routes.end(), route) != routes.end()) return;
-  if (routes.size() < kMostRoutes) {
-    routes.push_back(route);
-  } else {
-    is_everything = true;
-  }
-}
-
-void read_netlink(std::span<const std::uint8_t> datagram, NetlinkNews& news) {
+NetlinkNews read_netlink(std::span<const std::uint8_t> datagram) {
+  NetlinkNews news;
   while (datagram.size() >= sizeof(nlmsghdr)) {
     nlmsghdr head;
     std::memcpy(&head, datagram.data(), sizeof head);
@@ -56,16 +32,19 @@ void read_netlink(std::span<const std::uint8_t> datagram, NetlinkNews& news) {
       case RTM_DELADDR:
         news.links = true;
         break;
+      case RTM_NEWRULE:
+      case RTM_DELRULE:
+        news.rules = true;
+        break;
       case RTM_NEWROUTE:
       case RTM_DELROUTE: {
         rtmsg route{};
-        if (head.nlmsg_len < NLMSG_SPACE(sizeof route)) break;
+        if (head.nlmsg_len < NLMSG_HDRLEN + sizeof route) break;
         std::memcpy(&route, datagram.data() + NLMSG_HDRLEN, sizeof route);
         const bool own = (route.rtm_flags & RTM_F_CLONED) != 0 || route.rtm_table == RT_TABLE_LOCAL ||
                          route.rtm_type == RTN_LOCAL || route.rtm_type == RTN_BROADCAST ||
                          route.rtm_type == RTN_ANYCAST || route.rtm_type == RTN_MULTICAST;
-        const auto attributes = datagram.subspan(NLMSG_SPACE(sizeof route), head.nlmsg_len - NLMSG_SPACE(sizeof route));
-        if (!own) news.add_route(route_of(route, attributes));
+        if (!own) news.routes = true;
         break;
       }
       default:
@@ -73,6 +52,7 @@ void read_netlink(std::span<const std::uint8_t> datagram, NetlinkNews& news) {
     }
     datagram = datagram.subspan(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), datagram.size()));
   }
+  return news;
 }
 
 WakeSign::What WakeSign::look(Instant monotonic, Instant boot) {
@@ -86,7 +66,7 @@ WakeSign::What WakeSign::look(Instant monotonic, Instant boot) {
 NetworkWatch::NetworkWatch(net::Loop& loop, const Log& log, Changed changed)
     : log_(log),
       changed_(std::move(changed)),
-      interfaces_(interface_addresses()),
+      interfaces_(interface_addresses().value_or(std::vector<InterfaceAddress>{})),
       settle_(loop, [this] { look(); }),
       clocks_(loop, [this] { look_at_clocks(); }) {
   open_netlink();
@@ -101,7 +81,8 @@ void NetworkWatch::open_netlink() {
   net::Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE));
   sockaddr_nl groups{};
   groups.nl_family = AF_NETLINK;
-  groups.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  groups.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |
+                     RTMGRP_IPV4_RULE | 1U << (RTNLGRP_IPV6_RULE - 1);
   if (!fd || bind(fd.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups) != 0) {
     log_.warning("network_not_followed", {{"reason", strerrordesc_np(errno)}});
     return;
@@ -120,31 +101,27 @@ void NetworkWatch::read() {
       watch_.reset();
       break;
     }
-    if (size < 0) {  // what did not fit is lost: then anything may be another
-      news_.links = news_.is_everything = true;
-    } else {
-      read_netlink({buffer, static_cast<std::size_t>(size)}, news_);
-    }
+    // What did not fit is lost: then anything may be another.
+    const NetlinkNews news =
+        size < 0 ? NetlinkNews{true, true, true} : read_netlink({buffer, static_cast<std::size_t>(size)});
+    news_.links |= news.links;
+    news_.routes |= news.routes;
+    news_.rules |= news.rules;
   }
   if (news_ != NetlinkNews{} && !settle_.is_set()) settle_.set(kSettle);
 }
 
 void NetworkWatch::look() {
-  NetlinkNews news = std::exchange(news_, {});
+  const NetlinkNews news = std::exchange(news_, {});
   NetworkChange change;
   if (news.links) {
     // Addresses are announced again whenever a router renews them: only what is another counts.
-    auto now = interface_addresses();
-    change.interfaces = changed_interfaces(interfaces_, now);
-    interfaces_ = std::move(now);
+    if (auto now = interface_addresses()) {
+      change.interfaces = changed_interfaces(interfaces_, *now);
+      interfaces_ = std::move(*now);
+    }
   }
-  change.is_everything = news.is_everything;
-  change.routes = std::move(news.routes);
-  if (!change.interfaces.empty()) {
-    change.what = "links";
-  } else if (!change.routes.empty() || change.is_everything) {
-    change.what = "routes";
-  }
+  change.what = !change.interfaces.empty() ? "links" : news.routes ? "routes" : "";
   changed_(change);
 }
 
@@ -152,7 +129,7 @@ void NetworkWatch::look_at_clocks() {
   const WakeSign::What what = wake_sign_.look(net::now(), net::boot_now());
   clocks_.set(WakeSign::kInterval);
   if (what == WakeSign::What::kNothing) return;
-  changed_({what == WakeSign::What::kResumed ? "resumed" : "stopped", {}, {}, true});
+  changed_({what == WakeSign::What::kResumed ? "resumed" : "stopped", {}, true});
 }
 
 }  // namespace har::app

@@ -17,16 +17,14 @@
 
 namespace har::app {
 
-// What rtnetlink tells of. Of links and addresses only that there is something to see.
+// What an rtnetlink datagram tells of: only whether to look again, never what there is to see.
 struct NetlinkNews {
-  static constexpr std::size_t kMostRoutes = 256;
-  bool links = false;            // links or addresses: getifaddrs() says whether anything is another
-  std::vector<IpPrefix> routes;  // to where, but for routes of the host's own addresses and multicast groups
-  bool is_everything = false;    // more than kMostRoutes, or lost messages
+  bool links = false;   // links or addresses: getifaddrs() says whether anything is another
+  bool routes = false;  // a route that was not merely made for an address or a multicast group
+  bool rules = false;   // of policy routing
   bool operator==(const NetlinkNews&) const = default;
-  void add_route(const IpPrefix& route);
 };
-void read_netlink(std::span<const std::uint8_t> datagram, NetlinkNews& news);  // adds to `news`
+NetlinkNews read_netlink(std::span<const std::uint8_t> datagram);
 
 // Tells a sleep of the machine, during which CLOCK_MONOTONIC stood still, and a stop of this process from a busy hour.
 class WakeSign {

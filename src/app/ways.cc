@@ -3,7 +3,7 @@
 #include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netpacket/packet.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -13,7 +13,6 @@
 #include <iterator>
 #include <utility>
 
-#include "health/isolation.h"
 #include "net/fd.h"
 #include "net/sockaddr.h"
 
@@ -35,18 +34,26 @@ std::optional<IpAddress> address_of(const sockaddr* from) {
   return address.to_ip_port().ip;
 }
 
-// getifaddrs() has an entry of the packet family for each interface, with or without addresses.
-unsigned index_of(const sockaddr* from) {
-  if (from == nullptr || from->sa_family != AF_PACKET) return 0;
-  sockaddr_ll link;
-  std::memcpy(&link, from, sizeof link);
-  return static_cast<unsigned>(link.sll_ifindex);
+// Not every interface has an address of the packet family: a tunnel has none.
+unsigned index_of(const char* name, const net::Fd& any_socket) {
+  ifreq request{};
+  std::strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+  return ioctl(any_socket.get(), SIOCGIFINDEX, &request) == 0 ? static_cast<unsigned>(request.ifr_ifindex) : 0;
+}
+
+// Where a process belongs to a VRF its sockets are bound to an interface from the beginning; netlink's are not.
+unsigned bound_interface() {
+  const net::Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  int index = 0;
+  socklen_t size = sizeof index;
+  const bool is_known = fd && getsockopt(fd.get(), SOL_SOCKET, SO_BINDTOIFINDEX, &index, &size) == 0;
+  return is_known ? static_cast<unsigned>(index) : 0;
 }
 
 // The kernel's word on single routes (rtnetlink, RTM_GETROUTE): it answers while it is asked.
 class Routes {
  public:
-  Routes() : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) {}
+  Routes() : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)), bound_(bound_interface()) {}
 
   std::optional<Ways::Way> to(const IpPort& target, const std::vector<InterfaceAddress>& interfaces) {
     if (!ask(target)) return std::nullopt;
@@ -73,7 +80,8 @@ class Routes {
       end += RTA_SPACE(octets);
     };
     add(RTA_DST, target.ip.bytes.data(), size);
-    if (target.scope != 0) add(RTA_OIF, &target.scope, sizeof target.scope);
+    const std::uint32_t interface = target.scope != 0 ? target.scope : bound_;
+    if (interface != 0) add(RTA_OIF, &interface, sizeof interface);
     rtmsg route{};
     route.rtm_family = target.ip.family == Family::kV4 ? AF_INET : AF_INET6;
     route.rtm_dst_len = static_cast<unsigned char>(size * 8);
@@ -92,12 +100,15 @@ class Routes {
     if (type == NLMSG_ERROR && message.size() >= NLMSG_LENGTH(sizeof(int))) {
       int error = 0;
       std::memcpy(&error, message.data() + NLMSG_HDRLEN, sizeof error);
-      // Unreachable, prohibited, a black hole: there is none. Other errors say nothing.
-      if (error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES || error == -EINVAL) return Ways::Way{};
+      return means_no_way(-error) ? std::optional(Ways::Way{}) : std::nullopt;
     }
     if (type != RTM_NEWROUTE || message.size() < NLMSG_SPACE(sizeof(rtmsg))) return std::nullopt;
-    Ways::Way way{
-        "?", {}, {}, true, false};  // through an interface that has just gone, perhaps: may still lead somewhere
+    rtmsg route;
+    std::memcpy(&route, message.data() + NLMSG_HDRLEN, sizeof route);
+    Ways::Way way;
+    way.interface = "?";  // until it is known
+    way.works = true;     // one that has just gone may still lead somewhere
+    way.is_own = route.rtm_type == RTN_LOCAL;
     auto left = message.subspan(NLMSG_SPACE(sizeof(rtmsg)));
     while (left.size() >= sizeof(rtattr)) {
       rtattr attribute;
@@ -106,10 +117,17 @@ class Routes {
       const auto value = left.subspan(RTA_LENGTH(0), attribute.rta_len - RTA_LENGTH(0));
       if (attribute.rta_type == RTA_PREFSRC) way.source = address_in(value);
       if (attribute.rta_type == RTA_GATEWAY) way.gateway = address_in(value);
+      if (attribute.rta_type == RTA_VIA && value.size() > 2) way.gateway = address_in(value.subspan(2));  // its family
       if (attribute.rta_type == RTA_OIF && value.size() == sizeof(unsigned)) leave_by(value, interfaces, way);
       left = left.subspan(std::min<std::size_t>(RTA_ALIGN(attribute.rta_len), left.size()));
     }
     return way;
+  }
+
+  // Unreachable, prohibited, a black hole, a family that the host does not speak. Other errors say nothing.
+  static bool means_no_way(int error) {
+    return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL || error == EOPNOTSUPP ||
+           error == EAFNOSUPPORT;
   }
 
   static void leave_by(std::span<const std::uint8_t> value, const std::vector<InterfaceAddress>& interfaces,
@@ -120,7 +138,6 @@ class Routes {
       if (one.index != index) continue;
       way.interface = one.name;
       way.works = one.works;
-      way.is_loopback = one.is_loopback;
     }
   }
 
@@ -131,24 +148,22 @@ class Routes {
   }
 
   net::Fd fd_;
+  const std::uint32_t bound_;
   std::uint32_t serial_ = 0;
 };
 
-bool overlap(const IpPrefix& a, const IpPrefix& b) {
-  return a.length <= b.length ? a.contains(b.ip) : b.contains(a.ip);
-}
-
 }  // namespace
 
-std::vector<InterfaceAddress> interface_addresses() {
-  std::vector<InterfaceAddress> found;
+std::optional<std::vector<InterfaceAddress>> interface_addresses() {
+  const net::Fd any_socket(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return found;
+  if (!any_socket || getifaddrs(&list) != 0) return std::nullopt;
+  std::vector<InterfaceAddress> found;
   for (const ifaddrs* i = list; i != nullptr; i = i->ifa_next) {
     // The carrier itself: IFF_RUNNING follows it up to a second later.
     const bool works = (i->ifa_flags & (IFF_UP | kLowerUp)) == (IFF_UP | kLowerUp);
-    const bool is_loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
-    found.push_back({i->ifa_name, address_of(i->ifa_addr), works, is_loopback, index_of(i->ifa_addr)});
+    const auto ip = address_of(i->ifa_addr);
+    found.push_back({i->ifa_name, ip, works, ip ? 0 : index_of(i->ifa_name, any_socket)});
   }
   freeifaddrs(list);
   return found;
@@ -172,34 +187,27 @@ Ways::Found Ways::find(std::span<const IpPort> targets, const std::vector<Interf
 }
 
 void Ways::set(const Found& found) {
-  const auto leads_away = [](const auto& entry) { return !entry.second || !entry.second->is_loopback; };
-  const auto works = [&](const auto& entry) { return leads_away(entry) && (!entry.second || entry.second->works); };
-  is_usable_ = std::any_of(found.begin(), found.end(), works) || std::none_of(found.begin(), found.end(), leads_away);
   std::map<IpPort, Way> ways;
-  for (const auto& [target, way] : found) {
+  bool any_away = false, any_works = false;
+  for (const auto& [target, now] : found) {
     const auto before = ways_.find(target);
     const bool is_known = before != ways_.end();
-    if (way) {
-      has_moved_ |= is_known && before->second != *way;
-      used_.insert(way->interface);
-      ways.emplace(target, *way);
-    } else if (is_known) {
-      ways.insert(*before);
-    }
+    if (!now && !is_known) any_works = true;  // that there is none must be known
+    if (!now && !is_known) continue;
+    const Way& way = now ? *now : before->second;
+    has_moved_ |= is_known && before->second != way;
+    used_.insert(way.interface);
+    any_away |= !way.is_own;
+    any_works |= !way.is_own && way.works;
+    ways.emplace(target, way);
   }
+  is_usable_ = any_works || !any_away;
   ways_ = std::move(ways);
 }
 
 bool Ways::take_concern(const NetworkChange& change) {
   bool is_concerned = std::exchange(has_moved_, false) || change.is_everything;
   for (const std::string& name : change.interfaces) is_concerned |= used_.contains(name);
-  for (const auto& [target, way] : ways_) {
-    if (is_concerned) break;
-    if (target.scope != 0) continue;
-    const IpPrefix network = health::network_of(target.ip);
-    is_concerned = std::any_of(change.routes.begin(), change.routes.end(),
-                               [&](const IpPrefix& route) { return overlap(route, network); });
-  }
   used_.clear();
   for (const auto& [target, way] : ways_) used_.insert(way.interface);
   return is_concerned;

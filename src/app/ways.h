@@ -21,11 +21,10 @@ struct InterfaceAddress {
   std::string name;
   std::optional<IpAddress> ip;  // none: the interface itself
   bool works = false;           // up, with a carrier
-  bool is_loopback = false;
-  unsigned index = 0;  // of the interface itself
+  unsigned index = 0;           // of the interface itself
   auto operator<=>(const InterfaceAddress&) const = default;
 };
-std::vector<InterfaceAddress> interface_addresses();
+std::optional<std::vector<InterfaceAddress>> interface_addresses();  // none: it cannot be told
 // The names of those that are not the same in both, in any order.
 std::set<std::string> changed_interfaces(const std::vector<InterfaceAddress>& before,
                                          const std::vector<InterfaceAddress>& after);
@@ -33,8 +32,7 @@ std::set<std::string> changed_interfaces(const std::vector<InterfaceAddress>& be
 struct NetworkChange {
   std::string_view what;             // "links", "routes", "resumed", "stopped"; empty: nothing that anybody can name
   std::set<std::string> interfaces;  // whose state or addresses are another
-  std::vector<IpPrefix> routes;      // that came, went or were changed
-  bool is_everything = false;        // a sleep; messages about it that were lost
+  bool is_everything = false;        // a sleep
 };
 
 class Ways {
@@ -43,7 +41,7 @@ class Ways {
     std::string interface;  // empty: there is no way
     std::optional<IpAddress> source, gateway;
     bool works = false;
-    bool is_loopback = false;  // to an address of this host
+    bool is_own = false;  // to an address of this host
     bool operator==(const Way&) const = default;
   };
   using Found = std::map<IpPort, std::optional<Way>>;  // none: it cannot be told
@@ -51,12 +49,10 @@ class Ways {
   // Asks the kernel: a few us for each target, nothing is sent.
   static Found find(std::span<const IpPort> targets, const std::vector<InterfaceAddress>& interfaces);
 
-  void set(const Found& found);
+  void set(const Found& found);  // what cannot be told is as it was
   // Whether a packet to one of them would leave by an interface that works. True where none is another host's.
   bool is_usable() const { return is_usable_; }
-  // Whether `change`, or what has become another from set() to set() since the last call, concerns any of them. A
-  // route concerns the whole network (/24, /48) of a target that it has addresses of, but not one whose interface is
-  // given (a link-local address).
+  // Whether `change`, or what has become another from set() to set() since the last call, concerns any of them.
   bool take_concern(const NetworkChange& change);
 
  private:

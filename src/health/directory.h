@@ -132,9 +132,13 @@ class Directory {
   // Links, addresses or routes are others: RTTs from before no longer bind, silence from before does not count.
   void network_changed(Instant now);
   const Isolation& isolation() const;
-  // The addresses of endpoints that are not loopback; where there are more than `limit` one of each network (/24, /48),
-  // and at most `limit` of these.
-  std::vector<IpAddress> endpoint_addresses(std::size_t limit) const;
+  // The addresses of endpoints that are not loopback; where there are more than `limit` one of each network (/24, /48)
+  // that is not this host's, and at most `limit` of these.
+  struct EndpointAddresses {
+    std::vector<IpAddress> list;
+    bool has_all_networks = true;
+  };
+  EndpointAddresses endpoint_addresses(std::size_t limit) const;
 
   // The operator's word: candidate title; empty name: in every name. False if there is none such.
   bool set_drained(const std::string& name, const std::string& candidate, bool drained, Instant now);

@@ -188,15 +188,23 @@ void Directory::network_changed(Instant now) {
 
 const Isolation& Directory::isolation() const { return impl_->isolation; }
 
-std::vector<IpAddress> Directory::endpoint_addresses(std::size_t limit) const {
+Directory::EndpointAddresses Directory::endpoint_addresses(std::size_t limit) const {
   std::set<IpAddress> all;
   impl_->book.for_each([&](const CheckEntry& check) {
     if (!check.target.address.is_loopback()) all.insert(check.target.address);
   });
-  std::vector<IpAddress> addresses;
+  EndpointAddresses addresses;
+  auto& list = addresses.list;
+  if (all.size() <= limit) {
+    list.assign(all.begin(), all.end());
+    return addresses;
+  }
   for (const IpAddress& ip : all) {  // those of one network stand together
-    const bool is_first = addresses.empty() || network_of(addresses.back()) != network_of(ip);
-    if ((all.size() <= limit || is_first) && addresses.size() < limit) addresses.push_back(ip);
+    if (!list.empty() && network_of(list.back()) == network_of(ip)) continue;
+    if (!impl_->isolation.is_remote(ip)) continue;
+    addresses.has_all_networks = list.size() < limit;
+    if (!addresses.has_all_networks) break;
+    list.push_back(ip);
   }
   return addresses;
 }
