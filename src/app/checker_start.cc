@@ -24,7 +24,7 @@ namespace {
 constexpr std::uint64_t kOtherFiles = 32;
 constexpr std::uint32_t kLeastProbes = 4;
 constexpr const char* kBundleMemory = "har-configuration";
-constexpr Duration kFirstTrim = std::chrono::seconds(1), kLastTrim = std::chrono::seconds(64);
+constexpr Duration kFirstTrim = std::chrono::milliseconds(300), kLastTrim = std::chrono::seconds(64);
 // A slow disk must not delay the start. Beside an answerer nobody waits for us, and the store's thread stands back,
 // too.
 constexpr Duration kStorePatience = std::chrono::milliseconds(300);
