@@ -149,6 +149,9 @@ void Keeper::collect_children() {
     for (Child* child : children()) {
       if (child->pid() != pid) continue;
       read_channel(*child);  // what it said before it ended
+      // Told here, because with both programs missing either may be seen to end first, and ends the other.
+      const bool was_missing = WIFEXITED(status) && WEXITSTATUS(status) == 127;
+      if (was_missing) log_.error("cannot_start", {{"program", child->program()}});
       if (stopping_ || child == leaving_.get()) {
         child->ended_as_asked(status);
         if (child == leaving_.get()) dismiss_predecessor();
@@ -177,9 +180,7 @@ void Keeper::checker_ended(int status, Instant now) {
   if (active_) return;  // the answers go on from the table; it is started again
   // Nothing has ever been served: its reason is ours.
   if (WIFEXITED(status)) {
-    const int code = WEXITSTATUS(status);
-    if (code == 127) log_.error("cannot_start", {{"program", options_.program_folder + "/hard-checker"}});
-    stop(code == 2 ? 2 : 1);
+    stop(WEXITSTATUS(status) == 2 ? 2 : 1);
   } else if (++early_crashes_ >= kEarlyCrashes) {
     stop(1);
   }
@@ -189,7 +190,6 @@ void Keeper::answerer_ended(int status, Instant now) {
   answerer_->ended(status, now);
   if (is_served_) return;  // it is started again
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-    log_.error("cannot_start", {{"program", answerer_->program()}});
     stop(1);
   } else if (++early_crashes_ >= kEarlyCrashes) {
     stop(1);
