@@ -62,6 +62,7 @@ Filter answerer_filter() {
   filter.allow(SCMP_SYS(setsockopt), {is(1, IPPROTO_IP), is(2, IP_PKTINFO)});
   filter.allow(SCMP_SYS(setsockopt), {is(1, IPPROTO_IPV6), is(2, IPV6_RECVPKTINFO)});
   // A worker that goes down from its priority by itself (app/precedence.h).
+  filter.allow(SCMP_SYS(getrusage), {is(0, RUSAGE_THREAD)});
   filter.allow(SCMP_SYS(sched_getscheduler), {is(0, 0)});
   filter.allow(SCMP_SYS(sched_setscheduler), {is(0, 0), is(1, SCHED_OTHER)});
   filter.allow(SCMP_SYS(prlimit64), {is(0, 0), is(1, RLIMIT_RTTIME)});

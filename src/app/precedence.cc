@@ -16,11 +16,10 @@
 namespace har::app {
 namespace {
 
-constexpr int kPriority = 1;                         // of 99: the lowest
-constexpr rlimit kPatience{20'000, 3'000'000};       // µs without sleep: SIGXCPU; SIGKILL, should that not help
-constexpr std::uint64_t kShortestTurn = 100'000;     // ns; what the kernel takes at least
-constexpr double kTooBusy = 0.75, kCalmAgain = 0.5;  // of a core
-constexpr int kMostInVain = 3;  // the keeper may be slow; one that is refused should not ask all day
+constexpr int kPriority = 1;                      // of 99: the lowest
+constexpr rlimit kPatience{20'000, 3'000'000};    // µs without sleep: SIGXCPU; SIGKILL, should that not help
+constexpr std::uint64_t kShortestTurn = 100'000;  // ns; what the kernel takes at least
+constexpr int kMostInVain = 3;                    // the keeper may be slow; one that is refused should not ask all day
 constexpr Duration kRestAfterThat = std::chrono::minutes(1);
 
 thread_local volatile sig_atomic_t was_taken_down = 0;
@@ -66,6 +65,12 @@ Duration cpu_time() {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
+long sleeps() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
+
 int cores() {
   cpu_set_t ours;
   return sched_getaffinity(0, sizeof ours, &ours) == 0 ? CPU_COUNT(&ours) : 1;
@@ -96,19 +101,27 @@ bool prepare_precedence() {
 Precedence::Precedence(Ask ask, std::uint32_t workers)
     : ask_(std::move(ask)), core_(std::min(1.0, static_cast<double>(cores()) / std::max(workers, 1U))) {}
 
-bool Precedence::shall_go_first(bool now_first, double share_of_a_core) {
-  return share_of_a_core < (now_first ? kTooBusy : kCalmAgain);
+bool Precedence::Rule::shall_go_first(bool goes_first, double share_of_a_core, double wakes) {
+  if (!goes_first) return share_of_a_core < calm_again_;
+  const bool too_busy = share_of_a_core >= kTooBusy, too_often = wakes > kTooOften;
+  calm_again_ = !too_busy && too_often ? std::min(kCalmAgain, share_of_a_core / 2) : kCalmAgain;
+  return !too_busy && !too_often;
 }
 
 void Precedence::look(Instant now) {
   if (!ask_ || (looked_ != Instant{} && now - looked_ < kShortestLook)) return;
   const Duration used = cpu_time();
-  const double share = looked_ == Instant{} ? 0 : to_seconds(used - used_) / to_seconds(now - looked_) / core_;
+  const long slept = sleeps();
+  const bool is_first_look = looked_ == Instant{};
+  const double passed = is_first_look ? 1 : to_seconds(now - looked_);
+  const double share = is_first_look ? 0 : to_seconds(used - used_) / passed / core_;
+  const double wakes = is_first_look ? 0 : static_cast<double>(slept - slept_) / passed;
   looked_ = now;
   used_ = used;
+  slept_ = slept;
   const int policy = sched_getscheduler(0);
   if (policy != SCHED_RR && policy != SCHED_OTHER) return;  // somebody has chosen for us
-  const bool first = policy == SCHED_RR, shall = shall_go_first(first, share);
+  const bool first = policy == SCHED_RR, shall = rule_.shall_go_first(first, share, wakes);
   if (first || was_taken_down != 0) asked_in_vain_ = 0;
   was_taken_down = 0;
   if (first && !shall) go_with_the_others();

@@ -5,8 +5,11 @@
 // whatever their nice values are. Why not always: a flood of queries would starve the host.
 //
 //   real-time -> usual   the thread has used more than 3/4 of a core since the last look, or has not slept for 20 ms
-//                        (RLIMIT_RTTIME: the kernel sends it SIGXCPU at the tick after that, wherever it is)
-//   usual -> real-time   it has used less than half of a core since the last look
+//                        (RLIMIT_RTTIME: the kernel sends it SIGXCPU at the tick after that, wherever it is); or it has
+//                        woken more than 15,000 times a second: a client on its own core sends a query, is pushed
+//                        aside for it, and sends the next, where a turn for many would cost both a quarter
+//   usual -> real-time   it has used less than half of a core since the last look; where it woke too often, less than
+//                        half of what it used then
 //
 // Where workers share cores, "a core" is a worker's share of them.
 // The way down needs no right. The way up needs CAP_SYS_NICE, which the keeper keeps: a worker asks it (kGoFirst).
@@ -45,10 +48,18 @@ class Precedence {
   // To be called now and then; a look too soon after the last, which would see too little, is none.
   void look(Instant now);
 
-  // The rule. Pure.
-  static bool shall_go_first(bool goes_first, double share_of_a_core);
+  // Pure. Of each look: what share of a core was used, and how often a second the worker woke.
+  class Rule {
+   public:
+    bool shall_go_first(bool goes_first, double share_of_a_core, double wakes);
+
+   private:
+    double calm_again_ = kCalmAgain;
+  };
 
   static constexpr Duration kShortestLook = std::chrono::milliseconds(100);
+  static constexpr double kTooBusy = 0.75, kCalmAgain = 0.5;  // of a core
+  static constexpr double kTooOften = 15'000;                 // a second
 
  private:
   // fixed after construction
@@ -57,6 +68,8 @@ class Precedence {
   // the worker's
   Instant looked_{};
   Duration used_{};  // CPU time of this thread, then
+  long slept_ = 0;   // how often, then
+  Rule rule_;
   int asked_in_vain_ = 0;
   Instant ask_again_{};
 };
