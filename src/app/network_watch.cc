@@ -121,7 +121,7 @@ void NetworkWatch::look() {
       interfaces_ = std::move(*now);
     }
   }
-  change.what = !change.interfaces.empty() ? "links" : news.routes ? "routes" : "";
+  change.what = !change.interfaces.empty() ? "links" : news.routes || news.rules ? "routes" : "";
   changed_(change);
 }
 

@@ -21,6 +21,7 @@ constexpr rlimit kPatience{20'000, 3'000'000};    // µs without sleep: SIGXCPU;
 constexpr std::uint64_t kShortestTurn = 100'000;  // ns; what the kernel takes at least
 constexpr int kMostInVain = 3;                    // the keeper may be slow; one that is refused should not ask all day
 constexpr Duration kRestAfterThat = std::chrono::minutes(1);
+constexpr Duration kRestAfterWakes = std::chrono::seconds(5);  // should it swing: not twice a second
 
 thread_local volatile sig_atomic_t was_taken_down = 0;
 
@@ -124,7 +125,10 @@ void Precedence::look(Instant now) {
   const bool first = policy == SCHED_RR, shall = rule_.shall_go_first(first, share, wakes);
   if (first || was_taken_down != 0) asked_in_vain_ = 0;
   was_taken_down = 0;
-  if (first && !shall) go_with_the_others();
+  if (first && !shall) {
+    go_with_the_others();
+    if (rule_.woke_too_often()) ask_again_ = now + kRestAfterWakes;
+  }
   if (first || !shall || now < ask_again_) return;
   if (++asked_in_vain_ > kMostInVain) ask_again_ = now + kRestAfterThat;
   ask_(gettid());

@@ -9,7 +9,7 @@
 //                        woken more than 15,000 times a second: a client on its own core sends a query, is pushed
 //                        aside for it, and sends the next, where a turn for many would cost both a quarter
 //   usual -> real-time   it has used less than half of a core since the last look; where it woke too often, less than
-//                        half of what it used then
+//                        half of what it used then, and 5 s later
 //
 // Where workers share cores, "a core" is a worker's share of them.
 // The way down needs no right. The way up needs CAP_SYS_NICE, which the keeper keeps: a worker asks it (kGoFirst).
@@ -52,6 +52,7 @@ class Precedence {
   class Rule {
    public:
     bool shall_go_first(bool goes_first, double share_of_a_core, double wakes);
+    bool woke_too_often() const { return calm_again_ < kCalmAgain; }  // when it came down
 
    private:
     double calm_again_ = kCalmAgain;

@@ -64,7 +64,7 @@ class Routes {
       nlmsghdr head;
       std::memcpy(&head, reply.data(), sizeof head);
       if (head.nlmsg_seq != serial_ || head.nlmsg_len > static_cast<std::size_t>(size)) continue;
-      return read(head.nlmsg_type, std::span(reply).first(head.nlmsg_len), interfaces);
+      return read(head.nlmsg_type, target.ip.family, std::span(reply).first(head.nlmsg_len), interfaces);
     }
   }
 
@@ -95,12 +95,12 @@ class Routes {
     return fd_ && send(fd_.get(), message.data(), end, 0) == static_cast<ssize_t>(end);
   }
 
-  static std::optional<Ways::Way> read(std::uint16_t type, std::span<const std::uint8_t> message,
+  static std::optional<Ways::Way> read(std::uint16_t type, Family family, std::span<const std::uint8_t> message,
                                        const std::vector<InterfaceAddress>& interfaces) {
     if (type == NLMSG_ERROR && message.size() >= NLMSG_LENGTH(sizeof(int))) {
       int error = 0;
       std::memcpy(&error, message.data() + NLMSG_HDRLEN, sizeof error);
-      return means_no_way(-error) ? std::optional(Ways::Way{}) : std::nullopt;
+      return means_no_way(-error, family) ? std::optional(Ways::Way{}) : std::nullopt;
     }
     if (type != RTM_NEWROUTE || message.size() < NLMSG_SPACE(sizeof(rtmsg))) return std::nullopt;
     rtmsg route;
@@ -124,10 +124,10 @@ class Routes {
     return way;
   }
 
-  // Unreachable, prohibited, a black hole, a family that the host does not speak. Other errors say nothing.
-  static bool means_no_way(int error) {
-    return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL || error == EOPNOTSUPP ||
-           error == EAFNOSUPPORT;
+  // Unreachable, prohibited, a black hole, IPv6 on a host that does not speak it. Other errors say nothing.
+  static bool means_no_way(int error, Family family) {
+    if (family == Family::kV6 && (error == EOPNOTSUPP || error == EAFNOSUPPORT)) return true;
+    return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL;
   }
 
   static void leave_by(std::span<const std::uint8_t> value, const std::vector<InterfaceAddress>& interfaces,

@@ -142,10 +142,7 @@ void Transfers::wait(Transfer& t, Duration at_most) {
 }
 
 void Transfers::on_timer(Transfer& t) {
-  if (has_left(t)) {
-    if (!t.begun && !t.connecting) choice_.answered(t.place, t.handshake, net::now());
-    return finish(t, Ending::kBroken, {});
-  }
+  if (has_left(t)) return finish(t, Ending::kBroken, {});
   if (t.paused && backlog_ && backlog_(t.asker) <= kGoOnAt) {
     t.paused = false;
     wait(t, options_.transfer_idle_timeout);

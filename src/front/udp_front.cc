@@ -125,7 +125,7 @@ void UdpFront::Impl::turn(std::size_t place) {
     if (got <= 1) break;
   }
   Socket& socket = *sockets[place];
-  const bool busy = most == UdpBatch::kPackets || (socket.busy && got > 0);
+  const bool busy = most == UdpBatch::kPackets || (socket.busy && all > 0);
   if (busy) busy_timer.set(Duration::zero());
   if (busy == socket.busy) return;
   socket.busy = busy;
