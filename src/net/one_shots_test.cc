@@ -3,26 +3,12 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <vector>
+
+#include "net/test_pair.h"
 
 namespace har::net {
 namespace {
-
-struct Pair {
-  Pair() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
-    ours = Fd(ends[0]);
-    theirs = Fd(ends[1]);
-  }
-  void fill() const {
-    const std::vector<char> bytes(4096);
-    while (send(ours.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
-    }
-  }
-  Fd ours, theirs;
-};
 
 TEST(OneShots, EachTokenComesOnceAndItsSocketMayBeWatchedAgain) {
   Loop loop;

@@ -3,24 +3,15 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 #include <map>
 #include <optional>
 #include <vector>
 
+#include "net/test_pair.h"
+
 namespace har::net {
 namespace {
-
-struct Pair {
-  Pair() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
-    ours = Fd(ends[0]);
-    theirs = Fd(ends[1]);
-  }
-  Fd ours, theirs;
-};
 
 class SocketSetTest : public testing::Test {
  protected:
