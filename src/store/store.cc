@@ -29,7 +29,8 @@ constexpr Duration kIdleLook = seconds(2);            // is the file still there
 constexpr Duration kThinEvery = seconds(60);
 constexpr Duration kCheckAtMost = seconds(5);
 constexpr Duration kCheckRest = seconds(1);
-constexpr int kCheckShare = 20;  // of the time, at most, goes into checks
+constexpr int kCheckShare = 20;       // a twentieth of the time, at most, goes into checks of what others have touched
+constexpr int kRoutineShare = 1'000;  // and a thousandth into those that nothing gave a reason for
 constexpr Duration kLastWords = milliseconds(300);
 // A disk that ruins every new file must not be given one at each write.
 constexpr Duration kSetAsideEvery = seconds(60);
@@ -37,8 +38,8 @@ constexpr Duration kSetAsideEvery = seconds(60);
 // The store's thread: owns the file. No state of its own is shared but the desk.
 class Worker {
  public:
-  Worker(std::shared_ptr<Desk> desk, std::string file, const Log& log)
-      : desk_(std::move(desk)), file_(std::move(file)), log_(log) {}
+  Worker(std::shared_ptr<Desk> desk, std::string file, const Log& log, Duration check_every)
+      : desk_(std::move(desk)), file_(std::move(file)), log_(log), check_every_(check_every) {}
 
   void run(const std::function<void()>& from_now_on_writes) {
     open();
@@ -66,7 +67,8 @@ class Worker {
     bool samples_fit = true;
     if (const auto there = session_->look(samples_fit); !there) return fail(there.error());
     is_touched_ = is_touched_ || session_->is_touched();
-    if (is_touched_ && net::now() >= next_check_) {
+    const Instant now = net::now();
+    if (now >= (is_touched_ ? next_check_ : next_routine_check_)) {
       if (const auto whole = check_touched(); !whole) return fail(whole.error());
     }
     write(samples_fit);
@@ -89,6 +91,7 @@ class Worker {
     is_touched_ = false;
     not_before_ = net::now();
     next_thin_ = net::now() + seconds(1);
+    next_routine_check_ = net::now() + check_every_;
     if (session_->migrated_from() != 0 && session_->migrated_from() != kSchemaVersion) {
       log_.info("store_migrated", {{"file", file_}, {"from", session_->migrated_from()}, {"to", kSchemaVersion}});
     }
@@ -110,6 +113,7 @@ class Worker {
     auto whole = session_->check_touched(kCheckAtMost);
     const Instant now = net::now();
     next_check_ = now + std::max<Duration>(kCheckRest, kCheckShare * (now - start));
+    next_routine_check_ = now + std::max<Duration>(check_every_, kRoutineShare * (now - start));
     if (whole) is_touched_ = false;
     return whole;
   }
@@ -256,8 +260,9 @@ class Worker {
   const std::shared_ptr<Desk> desk_;
   const std::string file_;
   const Log log_;
+  const Duration check_every_;
   std::unique_ptr<Session> session_;
-  Instant not_before_{}, next_open_{}, next_thin_{}, next_check_{};
+  Instant not_before_{}, next_open_{}, next_thin_{}, next_check_{}, next_routine_check_{};
   bool is_touched_ = false;  // by others, and not checked since
   std::optional<Instant> busy_since_, last_set_aside_;
   std::string trouble_;
@@ -268,13 +273,13 @@ class Worker {
 
 struct Store::Impl {
   Impl(std::string file, const Log& to, Duration patience, std::function<void(Loaded)> late,
-       const std::function<void()>& from_now_on_writes)
+       const std::function<void()>& from_now_on_writes, Duration check_every)
       : log(to), desk(std::make_shared<Desk>()) {
     // Signals are the control thread's business; SIGXFSZ (ulimit -f) must be an error of write(2) and no more.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread = std::thread([worker = Worker(desk, std::move(file), log), from_now_on_writes]() mutable {
+    thread = std::thread([worker = Worker(desk, std::move(file), log, check_every), from_now_on_writes]() mutable {
       pthread_setname_np(pthread_self(), "har-store");
       worker.run(from_now_on_writes);
     });
@@ -300,8 +305,8 @@ struct Store::Impl {
 };
 
 Store::Store(std::string file, const Log& log, Duration patience, std::function<void(Loaded)> late,
-             const std::function<void()>& from_now_on_writes)
-    : impl_(std::make_unique<Impl>(std::move(file), log, patience, std::move(late), from_now_on_writes)) {}
+             const std::function<void()>& from_now_on_writes, Duration check_every)
+    : impl_(std::make_unique<Impl>(std::move(file), log, patience, std::move(late), from_now_on_writes, check_every)) {}
 
 Store::~Store() = default;
 

@@ -69,8 +69,12 @@ class Store {
   // may have lost what we wrote: do the same.
   // `from_now_on_writes`: called once on the store's thread, when it has tried to read and before it writes. It may
   // outlive whoever passed it.
+  // `check_every`: the whole file is read and looked at for damage that often, whatever size and time of the file say
+  // (somebody may have written over the log in the very moment of a write of ours), or less often: it takes a
+  // thousandth of the thread's time at most.
   Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300),
-        std::function<void(Loaded)> late = {}, const std::function<void()>& from_now_on_writes = {});
+        std::function<void(Loaded)> late = {}, const std::function<void()>& from_now_on_writes = {},
+        Duration check_every = std::chrono::minutes(10));
   ~Store();  // writes what waits, for at most 300 ms
 
   const Loaded& loaded() const;  // what the file said at start, ages as of now

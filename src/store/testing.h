@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <random>
 #include <sstream>
 #include <string>
@@ -158,6 +159,15 @@ inline bool comes_to_disk(Store& store, const std::string& file, std::uint64_t s
       [&] { return ask(file, "SELECT successes FROM candidates") == static_cast<std::int64_t>(successes); }, within);
 }
 
+// Until the store has seen for itself what it wrote last, and any write after this has a later time (the kernel's
+// clock of files goes in steps of 10 ms at most): another's writing before that may pass for its own.
+inline void settle(Store& store) {
+  std::promise<void> seen;
+  store.read_history(HistoryQuery{}, [&](const History&) { seen.set_value(); });
+  seen.get_future().wait();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
 // A shell is another process: closing the file there does not drop the locks that we hold on it here.
 inline void shell(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
 
@@ -168,7 +178,8 @@ inline std::string noise(std::size_t size, unsigned seed) {
   return out;
 }
 
-// A file as a daemon would leave it, of some fifty pages, without companions.
+// A file as a daemon would leave it, of some fifty pages, without companions. No endpoint has had a success yet: what a
+// test puts is known from what was there.
 inline void make_file(const std::string& file) {
   const Lines lines;
   Store store(file, lines.log(), kPatience);
@@ -177,7 +188,7 @@ inline void make_file(const std::string& file) {
     store.put_samples({sample("a.example", net::wall_now()), sample("a.example", net::wall_now())});
   }
   std::vector<EndpointRow> rows;
-  for (int i = 0; i < 200; ++i) rows.push_back(endpoint("a.example", "b", "192.0.2." + std::to_string(i)));
+  for (int i = 0; i < 200; ++i) rows.push_back(endpoint("a.example", "b", "192.0.2." + std::to_string(i), 0));
   store.put_state({{"a.example", 1}}, rows, Moment::current());
 }
 

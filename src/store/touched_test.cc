@@ -19,9 +19,9 @@ struct Bench {
   Lines lines;
   std::unique_ptr<Store> store;
 
-  explicit Bench(const std::string& content) {
+  explicit Bench(const std::string& content, Duration check_every = std::chrono::minutes(10)) {
     std::ofstream(file(), std::ios::binary) << content;
-    store = std::make_unique<Store>(file(), lines.log(), kPatience);
+    store = std::make_unique<Store>(file(), lines.log(), kPatience, nullptr, nullptr, check_every);
   }
   std::string file() const { return folder.file(); }
   bool is_whole_with(int successes) const {
@@ -73,6 +73,7 @@ TEST(StoreTouched, AnEmptiedFileAndAnEmptiedOrDamagedLogAreFound) {
   for (const std::string& deed : deeds) {
     Bench& bench = *benches.emplace_back(std::make_unique<Bench>(whole));
     ASSERT_TRUE(comes_to_disk(*bench.store, bench.file(), 1));
+    settle(*bench.store);
     shell("f=" + bench.file() + "; " + [&] {
       std::string command = deed;
       for (auto at = command.find(" F"); at != std::string::npos; at = command.find(" F", at)) {
@@ -88,6 +89,20 @@ TEST(StoreTouched, AnEmptiedFileAndAnEmptiedOrDamagedLogAreFound) {
   for (std::size_t i = 0; i < deeds.size(); ++i) {
     EXPECT_TRUE(eventually([&] { return benches[i]->is_whole_with(2); })) << deeds[i] << "\n" << benches[i]->told();
   }
+}
+
+// As if it were written in the very moment of a write of ours.
+TEST(StoreTouched, DamageThatLeavesNoTraceInSizeAndTimeIsFoundByTheRoutineCheck) {
+  const Folder folder;
+  make_file(folder.file());
+  Bench bench(slurp(folder.file()), std::chrono::milliseconds(100));
+  ASSERT_TRUE(comes_to_disk(*bench.store, bench.file(), 1));
+  settle(*bench.store);
+  shell(
+      "f=" + bench.file() +
+      "-wal; touch -r $f $f.time; head -c 8000 /dev/urandom | dd of=$f conv=notrunc status=none; touch -r $f.time $f");
+  EXPECT_TRUE(eventually([&] { return ask_text(bench.file(), "PRAGMA integrity_check") == "ok"; })) << bench.told();
+  EXPECT_TRUE(comes_to_disk(*bench.store, bench.file(), 2)) << bench.told();
 }
 
 TEST(StoreTouched, AnotherProgramsHonestWritingIsNoDamage) {
