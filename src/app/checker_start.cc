@@ -66,10 +66,16 @@ std::optional<int> Checker::start() {
   Bundle bundle;
   if (const auto code = has_user ? drop_rights(bundle) : std::nullopt) return code;
   std::optional<int> refused;
-  const auto read = [&] { refused = choose_configuration(config_path_, resume, hello, bundle); };
-  is_resumed ? courtesy_.stand_back_for(read) : do_apart(read);
+  // The allocator gives the threads that do something apart the same heaps again and again: one to the outer, with what
+  // lives as long as its configuration, and one to the inner. A reload finds room where the configuration before was.
+  const auto apart = [&](const std::function<void()>& work) {
+    is_resumed ? courtesy_.stand_back_for(work) : do_apart(work);
+  };
+  apart([&] {
+    do_apart([&] { refused = choose_configuration(config_path_, resume, hello, bundle); });
+    if (!refused) config_ = config::compact_copy(*config_, nullptr);
+  });
   if (refused) return refused;
-  config_ = config::compact_copy(*config_, nullptr);
   log_.set_level(config_->log_level);
   workers_ = config_->workers;
   if (!is_resumed) user_ = config_->user;
@@ -86,7 +92,7 @@ std::optional<int> Checker::start() {
     }
   }
   if (const auto code = has_user ? std::nullopt : drop_rights(bundle)) return code;
-  const auto lay_out = [&] {
+  apart([&] {
     open_store(is_resumed ? kStorePatienceBesideAnAnswerer : kStorePatience);
     copy_.emplace(data_file_, log_);
     const Instant now = net::now();
@@ -99,8 +105,7 @@ std::optional<int> Checker::start() {
     start_engines();
     beat();
     if (resume) adopt_table();
-  };
-  is_resumed ? courtesy_.stand_back_for(lay_out) : lay_out();
+  });
   if (!resume) {
     fill_table(memory_);
     const auto text = net::text_to_memory(kBundleMemory, bundle.to_text());
