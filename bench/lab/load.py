@@ -20,7 +20,7 @@ def generator(build, core, address, port, names, seconds, mode, amount, sockets=
 
 def dnsperf(core, address, port, names, seconds, tcp=False, clients=10, outstanding=100, rate=None):
     """names: a file of dnsperf's form, `HOST A` a line."""
-    argv = ["taskset", "-c", core, "dnsperf", "-s", address, "-p", str(port), "-d", str(names), "-l", str(seconds),
+    argv = ["taskset", "-c", core, "dnsperf", "-s", address, "-p", str(port), "-d", str(names), "-l", str(max(1, round(seconds))),
             "-c", str(clients), "-q", str(outstanding), "-m", "tcp" if tcp else "udp", "-t", "2"]
     argv += ["-Q", str(rate)] if rate else []
     out = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 30).stdout
