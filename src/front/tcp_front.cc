@@ -11,7 +11,6 @@
 #include "front/tcp_front.h"
 
 #include <netinet/tcp.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,8 +19,8 @@
 
 #include "base/assert.h"
 #include "front/tcp_connection.h"
+#include "front/tcp_listeners.h"
 #include "net/clock.h"
-#include "net/socket.h"
 #include "net/socket_set.h"
 
 namespace har::front {
@@ -38,9 +37,7 @@ constexpr std::size_t kBacklogLimit = 256 * 1024;
 constexpr std::size_t kTotalBuffers = 64 * 1024 * 1024;  // of all connections: one that wants more is closed
 constexpr std::size_t kProgress = 4096;                  // a reader slower than this in an idle timeout is stuck
 constexpr std::size_t kDnsHeader = 12;
-constexpr int kAcceptsATurn = 32;
 constexpr int kExpiredATurn = 256;
-constexpr Duration kAcceptRest = milliseconds(100);  // no descriptor is free and none of ours is idle
 // Whoever waits for us is not idle; but everything ends, also a reply that was forgotten.
 constexpr Duration kWaitLimit = seconds(60);
 constexpr Duration kShortestTimer = milliseconds(10);
@@ -56,31 +53,23 @@ std::uint32_t resume_at(std::uint32_t max_in_flight) {
 }  // namespace
 
 struct TcpFront::Impl {
-  struct Listener {
-    net::Fd fd;
-    std::uint64_t cookie = 0;
-    bool in_service = true;
-    std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
-  };
-
-  Impl(net::Loop& loop_in, Limits limits_in, Admit admit_in, Handler handler_in)
-      : loop(loop_in),
-        admit(std::move(admit_in)),
+  Impl(net::Loop& loop, Limits limits_in, Admit admit_in, Handler handler_in)
+      : admit(std::move(admit_in)),
         handler(std::move(handler_in)),
         sockets(
-            loop_in, [this](net::SocketSet::Token token, net::Watch::Interest ready) { on_ready(token, ready); },
+            loop, [this](net::SocketSet::Token token, net::Watch::Interest ready) { on_ready(token, ready); },
             [this] { return may_go_on(); }),
         limits(limits_in),
-        idle_timer(loop_in, [this] { expire(); }),
-        resume_timer(loop_in, [this] { resume(); }),
-        accept_timer(loop_in, [this] { rest_listeners(false); }),
+        listeners(
+            loop, [this](net::Fd fd, const net::SocketAddress& client) { take(std::move(fd), client); },
+            [this] { return close_longest_idle(false); }),
+        idle_timer(loop, [this] { expire(); }),
+        resume_timer(loop, [this] { resume(); }),
         read_buffer(std::make_unique_for_overwrite<std::uint8_t[]>(kReadRoom)),
         gathered(std::make_unique_for_overwrite<std::uint8_t[]>(kGatherRoom)) {}
 
-  // accepting
-  void accept_some(int listener, int most);
+  // coming
   void take(net::Fd fd, const net::SocketAddress& address);
-  void rest_listeners(bool rest);
   bool close_longest_idle(bool even_waiting);
   // reading
   void on_ready(net::SocketSet::Token token, net::Watch::Interest ready);
@@ -107,24 +96,22 @@ struct TcpFront::Impl {
   }
 
   // fixed after construction
-  net::Loop& loop;
-  Admit admit;
-  Handler handler;
+  const Admit admit;
+  const Handler handler;
   // owned by this thread
   net::SocketSet sockets;      // of all connections
   std::uint32_t messages = 0;  // handled since may_go_on() last said no
   Limits limits;
   Stats stats;
-  std::vector<std::unique_ptr<Listener>> listeners;
   TcpConnections connections;
   std::size_t buffered = 0;  // octets in all connections' buffers
   struct Waiting {
     std::uint32_t place, serial;
   };
   std::vector<Waiting> to_resume;  // have something in their input and may go on
+  TcpListeners listeners;
   net::Timer idle_timer;
   net::Timer resume_timer;
-  net::Timer accept_timer;
   // Not touched before they are used: a daemon without TCP clients has no memory in them.
   std::unique_ptr<std::uint8_t[]> read_buffer;
   std::unique_ptr<std::uint8_t[]> gathered;  // immediate replies of `current`
@@ -133,27 +120,7 @@ struct TcpFront::Impl {
   bool current_closed = false;
 };
 
-// ---- accepting
-
-void TcpFront::Impl::accept_some(int listener, int most) {
-  for (int i = 0; i < most; ++i) {
-    net::SocketAddress address;
-    socklen_t size = sizeof address;
-    net::Fd fd(accept4(listener, &address.generic, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (fd) {
-      take(std::move(fd), address);
-    } else if (errno == EAGAIN) {
-      return;
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      // The kernel wants a free descriptor before it looks whether anybody waits.
-      pollfd waits{.fd = listener, .events = POLLIN, .revents = 0};
-      if (poll(&waits, 1, 0) <= 0) return;
-      if (close_longest_idle(false)) continue;
-      rest_listeners(true);
-      return;
-    }  // otherwise it was that one connection's trouble (accept(2)): on to the next
-  }
-}
+// ---- coming
 
 void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address) {
   if ((address.family() != AF_INET && address.family() != AF_INET6) || !admit(address.to_ip_port().ip)) {
@@ -168,11 +135,6 @@ void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address) {
   connections.touch(connection, net::now());
   if (!watch(connection, net::Watch::kRead)) return close(connection);
   if (!idle_timer.is_set()) idle_timer.set(limits.idle_timeout);
-}
-
-void TcpFront::Impl::rest_listeners(bool rest) {
-  for (auto& listener : listeners) listener->watch->set_interest(rest ? net::Watch::kNone : net::Watch::kRead);
-  if (rest) accept_timer.set(kAcceptRest);
 }
 
 bool TcpFront::Impl::close_longest_idle(bool even_waiting) {
@@ -403,32 +365,7 @@ TcpFront::TcpFront(net::Loop& loop, Limits limits, Admit admit, Handler handler)
 
 TcpFront::~TcpFront() = default;
 
-void TcpFront::serve(std::vector<net::Fd> listeners) {
-  for (auto& listener : impl_->listeners) listener->in_service = false;
-  for (net::Fd& fd : listeners) {
-    const std::uint64_t cookie = net::socket_cookie(fd.get());
-    bool known = false;
-    for (auto& listener : impl_->listeners) {
-      if (listener->cookie != cookie) continue;
-      listener->in_service = true;
-      known = true;
-    }
-    if (known) continue;
-    auto listener = std::make_unique<Impl::Listener>();
-    listener->cookie = cookie;
-    listener->fd = std::move(fd);
-    listener->watch.emplace(impl_->loop, listener->fd.get(), net::Watch::kRead,
-                            [impl = impl_.get(), raw = listener->fd.get()](net::Watch::Interest) {
-                              impl->accept_some(raw, kAcceptsATurn);
-                            });
-    impl_->listeners.push_back(std::move(listener));
-  }
-  // Connections that wait in a listener would be reset with it.
-  for (auto& listener : impl_->listeners) {
-    if (!listener->in_service) impl_->accept_some(listener->fd.get(), SOMAXCONN);
-  }
-  std::erase_if(impl_->listeners, [](const auto& listener) { return !listener->in_service; });
-}
+void TcpFront::serve(std::vector<net::Fd> listeners) { impl_->listeners.serve(std::move(listeners)); }
 
 void TcpFront::set_limits(Limits limits) {
   impl_->limits = limits;
