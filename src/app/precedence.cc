@@ -20,8 +20,7 @@ constexpr int kPriority = 1;                      // of 99: the lowest
 constexpr rlimit kPatience{20'000, 3'000'000};    // µs without sleep: SIGXCPU; SIGKILL, should that not help
 constexpr std::uint64_t kShortestTurn = 100'000;  // ns; what the kernel takes at least
 constexpr int kMostInVain = 3;                    // the keeper may be slow; one that is refused should not ask all day
-constexpr Duration kRestAfterThat = std::chrono::minutes(1);
-constexpr Duration kRestAfterWakes = std::chrono::seconds(5);  // should it swing: not twice a second
+constexpr Duration kRestOfTheRefused = std::chrono::minutes(1);
 
 thread_local volatile sig_atomic_t was_taken_down = 0;
 
@@ -102,11 +101,14 @@ bool prepare_precedence() {
 Precedence::Precedence(Ask ask, std::uint32_t workers)
     : ask_(std::move(ask)), core_(std::min(1.0, static_cast<double>(cores()) / std::max(workers, 1U))) {}
 
-bool Precedence::Rule::shall_go_first(bool goes_first, double share_of_a_core, double wakes) {
-  if (!goes_first) return share_of_a_core < calm_again_;
-  const bool too_busy = share_of_a_core >= kTooBusy, too_often = wakes > kTooOften;
-  calm_again_ = !too_busy && too_often ? std::min(kCalmAgain, share_of_a_core / 2) : kCalmAgain;
-  return !too_busy && !too_often;
+bool Precedence::Rule::shall_go_first(Instant now, bool goes_first, double share_of_a_core, double wakes) {
+  if (!goes_first) return share_of_a_core < calm_again_ && now >= rests_until_;
+  calm_again_ = kCalmAgain;
+  if (share_of_a_core >= kTooBusy) return false;
+  if (wakes <= kTooOften) return true;
+  calm_again_ = std::min(kCalmAgain, share_of_a_core / 2);
+  rests_until_ = now + kRestAfterThat;
+  return false;
 }
 
 void Precedence::look(Instant now) {
@@ -122,15 +124,12 @@ void Precedence::look(Instant now) {
   slept_ = slept;
   const int policy = sched_getscheduler(0);
   if (policy != SCHED_RR && policy != SCHED_OTHER) return;  // somebody has chosen for us
-  const bool first = policy == SCHED_RR, shall = rule_.shall_go_first(first, share, wakes);
+  const bool first = policy == SCHED_RR, shall = rule_.shall_go_first(now, first, share, wakes);
   if (first || was_taken_down != 0) asked_in_vain_ = 0;
   was_taken_down = 0;
-  if (first && !shall) {
-    go_with_the_others();
-    if (rule_.woke_too_often()) ask_again_ = now + kRestAfterWakes;
-  }
+  if (first && !shall) go_with_the_others();
   if (first || !shall || now < ask_again_) return;
-  if (++asked_in_vain_ > kMostInVain) ask_again_ = now + kRestAfterThat;
+  if (++asked_in_vain_ > kMostInVain) ask_again_ = now + kRestOfTheRefused;
   ask_(gettid());
 }
 

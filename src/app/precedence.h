@@ -48,19 +48,20 @@ class Precedence {
   // To be called now and then; a look too soon after the last, which would see too little, is none.
   void look(Instant now);
 
-  // Pure. Of each look: what share of a core was used, and how often a second the worker woke.
+  // Pure. Of each look: what share of a core was used since the last, and how often a second the worker woke.
   class Rule {
    public:
-    bool shall_go_first(bool goes_first, double share_of_a_core, double wakes);
-    bool woke_too_often() const { return calm_again_ < kCalmAgain; }  // when it came down
+    bool shall_go_first(Instant now, bool goes_first, double share_of_a_core, double wakes);
 
    private:
     double calm_again_ = kCalmAgain;
+    Instant rests_until_{};
   };
 
   static constexpr Duration kShortestLook = std::chrono::milliseconds(100);
-  static constexpr double kTooBusy = 0.75, kCalmAgain = 0.5;  // of a core
-  static constexpr double kTooOften = 15'000;                 // a second
+  static constexpr double kTooBusy = 0.75, kCalmAgain = 0.5;           // of a core
+  static constexpr double kTooOften = 15'000;                          // a second
+  static constexpr Duration kRestAfterThat = std::chrono::seconds(5);  // should it swing: not twice a second
 
  private:
   // fixed after construction

@@ -19,22 +19,35 @@ using std::chrono::seconds;
 
 TEST(Precedence, WhoIsBusyGoesWithTheOthersUntilItIsCalm) {
   Precedence::Rule rule;
-  EXPECT_TRUE(rule.shall_go_first(false, 0.49, 100'000));
-  EXPECT_FALSE(rule.shall_go_first(false, 0.51, 0));
-  EXPECT_TRUE(rule.shall_go_first(true, 0.74, 10'000)) << "no to and fro at one load";
-  EXPECT_FALSE(rule.shall_go_first(true, 0.76, 10'000));
-  EXPECT_TRUE(rule.shall_go_first(false, 0.49, 0));
+  const Instant now = net::now();
+  EXPECT_TRUE(rule.shall_go_first(now, false, 0.49, 100'000));
+  EXPECT_FALSE(rule.shall_go_first(now, false, 0.51, 0));
+  EXPECT_TRUE(rule.shall_go_first(now, true, 0.74, 10'000)) << "no to and fro at one load";
+  EXPECT_FALSE(rule.shall_go_first(now, true, 0.76, 10'000));
+  EXPECT_TRUE(rule.shall_go_first(now, false, 0.49, 0));
 }
 
 // Two workers that shared their cores with a client answered a fifth of what they answer with the usual policy.
 TEST(Precedence, WhoWakesForEachOfManyQueriesGoesWithTheOthersUntilThereAreFewer) {
   Precedence::Rule rule;
-  EXPECT_FALSE(rule.shall_go_first(true, 0.3, 40'000));
-  EXPECT_FALSE(rule.shall_go_first(false, 0.45, 3'000)) << "more are answered now, by fewer turns";
-  EXPECT_FALSE(rule.shall_go_first(false, 0.16, 10'000));
-  EXPECT_TRUE(rule.shall_go_first(false, 0.14, 9'000));
-  EXPECT_FALSE(rule.shall_go_first(true, 0.8, 40'000)) << "busy as well:";
-  EXPECT_TRUE(rule.shall_go_first(false, 0.49, 9'000)) << "that is over at half of a core";
+  Instant now = net::now();
+  EXPECT_FALSE(rule.shall_go_first(now, true, 0.3, 40'000));
+  now += Precedence::kRestAfterThat;
+  EXPECT_FALSE(rule.shall_go_first(now, false, 0.45, 3'000)) << "more are answered now, by fewer turns";
+  EXPECT_FALSE(rule.shall_go_first(now, false, 0.16, 10'000));
+  EXPECT_TRUE(rule.shall_go_first(now, false, 0.14, 9'000));
+  EXPECT_FALSE(rule.shall_go_first(now, true, 0.8, 40'000)) << "busy as well:";
+  EXPECT_TRUE(rule.shall_go_first(now, false, 0.49, 9'000)) << "that is over at half of a core";
+}
+
+TEST(Precedence, WhoWakesTooOftenRestsBeforeItIsRaisedAgain) {
+  Precedence::Rule rule;
+  const Instant now = net::now();
+  EXPECT_FALSE(rule.shall_go_first(now, true, 0.3, 16'000));
+  EXPECT_FALSE(rule.shall_go_first(now + Precedence::kRestAfterThat - Precedence::kShortestLook, false, 0.01, 0));
+  EXPECT_TRUE(rule.shall_go_first(now + Precedence::kRestAfterThat, false, 0.01, 0));
+  EXPECT_FALSE(rule.shall_go_first(now + 2 * Precedence::kRestAfterThat, true, 0.8, 0)) << "busy: no such rest";
+  EXPECT_TRUE(rule.shall_go_first(now + 2 * Precedence::kRestAfterThat, false, 0.01, 0));
 }
 
 TEST(Precedence, IsGivenToThreadsOfTheProcessOnly) {
