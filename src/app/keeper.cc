@@ -189,11 +189,8 @@ void Keeper::checker_ended(int status, Instant now) {
 void Keeper::answerer_ended(int status, Instant now) {
   answerer_->ended(status, now);
   if (is_served_) return;  // it is started again
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-    stop(1);
-  } else if (++early_crashes_ >= kEarlyCrashes) {
-    stop(1);
-  }
+  const bool is_missing = WIFEXITED(status) && WEXITSTATUS(status) == 127;
+  if (is_missing || ++early_crashes_ >= kEarlyCrashes) stop(1);
 }
 
 void Keeper::start_what_is_due(Instant now) {
