@@ -30,7 +30,8 @@ constexpr Duration kThinEvery = seconds(60);
 constexpr Duration kCheckAtMost = seconds(5);
 constexpr Duration kCheckRest = seconds(1);
 constexpr int kCheckShare = 20;       // a twentieth of the time, at most, goes into checks of what others have touched
-constexpr int kRoutineShare = 1'000;  // and a thousandth into those that nothing gave a reason for
+constexpr int kRoutineShare = 1'000;  // and a thousandth into those that nothing gave a reason for,
+constexpr Duration kRoutineAtMost = milliseconds(500);  // which nobody's changes shall wait for
 constexpr Duration kLastWords = milliseconds(300);
 // A disk that ruins every new file must not be given one at each write.
 constexpr Duration kSetAsideEvery = seconds(60);
@@ -107,10 +108,11 @@ class Worker {
     if (const auto whole = session_->check(kCheckAtMost); !whole) fail(whole.error());
   }
 
-  // What others have written may be sense or not. Somebody who writes all day must not make us read all day.
+  // What others have written may be sense or not. Somebody who writes all day must not make us read all day. Also from
+  // time to time without a sign of it.
   Attempt<void> check_touched() {
     const Instant start = net::now();
-    auto whole = session_->check_touched(kCheckAtMost);
+    auto whole = session_->check_touched(is_touched_ ? kCheckAtMost : kRoutineAtMost);
     const Instant now = net::now();
     next_check_ = now + std::max<Duration>(kCheckRest, kCheckShare * (now - start));
     next_routine_check_ = now + std::max<Duration>(check_every_, kRoutineShare * (now - start));

@@ -71,7 +71,7 @@ class Store {
   // outlive whoever passed it.
   // `check_every`: the whole file is read and looked at for damage that often, whatever size and time of the file say
   // (somebody may have written over the log in the very moment of a write of ours), or less often: it takes a
-  // thousandth of the thread's time at most.
+  // thousandth of the thread's time at most, and half a second, in which a large file is read only in part.
   Store(std::string file, const Log& log, Duration patience = std::chrono::milliseconds(300),
         std::function<void(Loaded)> late = {}, const std::function<void()>& from_now_on_writes = {},
         Duration check_every = std::chrono::minutes(10));
