@@ -11,8 +11,9 @@ namespace har::dns {
 
 // `query` is what was sent (its ID included), `reply` what came. True when QR is set, ID and opcode are equal, and the
 // question is the same: name without regard to case, type, class. For opcodes other than QUERY a reply without question
-// counts too. A QUERY reply without a question counts only with FORMERR, SERVFAIL, NOTIMP or REFUSED and no record but an
-// OPT: servers that read no further, or refuse a class, send those. It never carries data and is never the good reply.
+// counts too. A QUERY reply without a question counts only with FORMERR, SERVFAIL, NOTIMP or REFUSED and no record but
+// an OPT: servers that read no further, or refuse a class, send those. It never carries data and is never the good
+// reply.
 bool reply_matches(std::span<const std::uint8_t> query, std::span<const std::uint8_t> reply);
 
 struct ReplyHead {

@@ -7,14 +7,20 @@ namespace har::dns {
 namespace {
 
 constexpr std::uint32_t kDnssecOk = 0x8000;
+constexpr std::size_t kCookieWithServersPart = 16, kMaxCookie = 40;  // octets, RFC 7873 4.2
 
-bool options_add_up(std::span<const std::uint8_t> data) {
+// The options of version 0.
+void take_options(Edns& edns, std::span<const std::uint8_t> data) {
+  std::span<const std::uint8_t> cookie;
   Reader reader(data);
   while (reader.left() > 0) {  // each turn takes four octets or fails
-    reader.u16();
-    reader.bytes(reader.u16());
+    const std::uint16_t code = reader.u16();
+    const auto option = reader.bytes(reader.u16());
+    const bool has_servers_part = option.size() >= kCookieWithServersPart && option.size() <= kMaxCookie;
+    if (code == kOptionCookie && cookie.empty() && has_servers_part) cookie = option;
   }
-  return !reader.failed();
+  edns.malformed = reader.failed();
+  if (!edns.malformed) edns.cookie = cookie;
 }
 
 // An OPT record was met. A second one, or one out of place, leaves what the first said.
@@ -29,7 +35,7 @@ void take_opt(Edns& edns, const RecordHead& record, bool in_place) {
   edns.dnssec_ok = (record.ttl & kDnssecOk) != 0;
   edns.udp_size = record.rclass;
   // Only version 0 says what the data looks like; a later one gets BADVERS, which tells the client more than FORMERR.
-  if (edns.version == 0 && !options_add_up(record.data)) edns.malformed = true;
+  if (edns.version == 0) take_options(edns, record.data);
 }
 
 // Walks all records behind the questions. Each takes at least eleven octets or fails the reader, so a packet of 65,535

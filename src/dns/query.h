@@ -1,5 +1,6 @@
 // Reads a client's query without copying: header, question, EDNS.
-// Source: RFC 1035 4.1, RFC 6891 6.1, RFC 9619.  Thread: any.  Tested by: query_test.cc, tests/fuzz/query_fuzz.cc
+// Source: RFC 1035 4.1, RFC 6891 6.1, RFC 7873 4, RFC 9619.  Thread: any.  Tested by: query_test.cc,
+// tests/fuzz/query_fuzz.cc
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,8 @@ struct Edns {
   std::uint8_t version = 0;
   bool dnssec_ok = false;      // DO
   std::uint16_t udp_size = 0;  // as advertised
+  // The COOKIE option (RFC 7873) where it has a server's part, 16 to 40 octets inside the packet; else empty.
+  std::span<const std::uint8_t> cookie;
 };
 
 struct Query {

@@ -150,6 +150,29 @@ TEST(Query, OptionsMustAddUp) {
   EXPECT_TRUE(parse_query(plain(1).opt(1400, 0, {0})).edns.malformed);
 }
 
+TestMessage with_cookie(std::size_t size, bool adds_up = true) {
+  TestMessage options = TestMessage{}.u16(3).u16(1).u8('n').u16(kOptionCookie).u16(static_cast<unsigned>(size));
+  for (std::size_t i = 0; i < size; ++i) options.u8(static_cast<unsigned>(i + 1));
+  if (!adds_up) options.u8(0);
+  TestMessage message = plain(1).u8(0).record(kTypeOpt, 0, options.octets.size(), 1400);
+  return message.raw(options.octets);
+}
+
+TEST(Query, ACookieWithAServersPartIsRead) {
+  for (const std::size_t size : {16U, 24U, 40U}) {
+    const TestMessage message = with_cookie(size);
+    const Query query = parse_query(message);
+    EXPECT_FALSE(query.edns.malformed);
+    ASSERT_EQ(query.edns.cookie.size(), size);
+    EXPECT_EQ(query.edns.cookie[0], 1);
+  }
+  for (const std::size_t size : {0U, 8U, 15U, 41U}) {
+    EXPECT_TRUE(parse_query(with_cookie(size)).edns.cookie.empty()) << size;
+    EXPECT_FALSE(parse_query(with_cookie(size)).edns.malformed) << size;
+  }
+  EXPECT_TRUE(parse_query(with_cookie(16, false)).edns.cookie.empty());
+}
+
 TEST(Query, OptionsOfALaterVersionAreNotJudged) {
   const Query query = parse_query(plain(1).opt(1400, 0x00010000, {0}));
   EXPECT_EQ(query.edns.version, 1);

@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::uint16_t kToQuestionName = 0xC000 | kHeaderSize;  // compression pointer, RFC 1035 4.1.4
 constexpr std::uint16_t kOpcodeMask = 0x7800;
-constexpr std::uint16_t kOptionEde = 15;  // RFC 8914 2
 constexpr std::size_t kOptSize = 11;
+constexpr std::size_t kOptionHead = 4;  // its code and length
 constexpr std::string_view kHostmaster = "\x0Ahostmaster";
 
 // What secondaries would use; nobody transfers these "zones", so they only have to be plausible (RFC 1912 2.2).
@@ -35,11 +35,12 @@ Reply::Reply(const Query& query, Rcode rcode, Authority authority, std::size_t l
                                         (authority == kAuthoritative ? kAa : 0))),
       rcode_(rcode),
       opt_(query.edns.present),
-      dnssec_ok_(query.edns.dnssec_ok) {
+      dnssec_ok_(query.edns.dnssec_ok),
+      cookie_(query.edns.cookie) {
   HAR_ASSERT(out.size() >= kMinUdpReply);
   HAR_ASSERT(query.status != Query::Status::kNoQuery);
   HAR_ASSERT(rcode <= 0xF || opt_);
-  writer_.set_limit(opt_ ? limit_ - kOptSize : limit_);
+  writer_.set_limit(limit_ - (opt_ ? kOptSize + cookie_size() : 0));
   writer_.u16(query.id);
   for (int i = 0; i < 5; ++i) writer_.u16(0);  // flags and counts: finish() knows them
   if (!query.question.empty()) {
@@ -47,6 +48,8 @@ Reply::Reply(const Query& query, Rcode rcode, Authority authority, std::size_t l
     questions_ = 1;
   }
 }
+
+std::size_t Reply::cookie_size() const { return cookie_.empty() ? 0 : kOptionHead + cookie_.size(); }
 
 // One record that does not fit ends the adding: a smaller one behind it must not slip in, the order is the ranking.
 void Reply::keep_or_drop(std::size_t start, std::uint16_t& count) {
@@ -109,18 +112,22 @@ void Reply::write_opt() {
   writer_.u8(static_cast<std::uint8_t>(rcode_ >> 4));
   writer_.u8(0);  // version
   writer_.u16(dnssec_ok_ ? 0x8000 : 0);
-  const std::size_t room = writer_.room() - 2;
-  constexpr std::size_t kEdeSize = 6;  // option's code and length, the error's code
-  if (!has_error_ || room < kEdeSize) {
-    writer_.u16(0);
-    return;
+  const std::size_t room = writer_.room() - 2 - cookie_size();
+  constexpr std::size_t kCodeSize = 2;  // of the error
+  const bool shows_error = has_error_ && room >= kOptionHead + kCodeSize;
+  const bool shows_text = shows_error && room - kOptionHead - kCodeSize >= error_text_.size();
+  const std::size_t error_size = shows_error ? kCodeSize + (shows_text ? error_text_.size() : 0) : 0;
+  writer_.u16(static_cast<std::uint16_t>(cookie_size() + (shows_error ? kOptionHead + error_size : 0)));
+  if (!cookie_.empty()) {
+    writer_.u16(kOptionCookie);
+    writer_.u16(static_cast<std::uint16_t>(cookie_.size()));
+    writer_.bytes(cookie_);
   }
-  const std::string_view text = error_text_.size() <= room - kEdeSize ? error_text_ : std::string_view{};
-  writer_.u16(static_cast<std::uint16_t>(kEdeSize + text.size()));
+  if (!shows_error) return;
   writer_.u16(kOptionEde);
-  writer_.u16(static_cast<std::uint16_t>(2 + text.size()));
+  writer_.u16(static_cast<std::uint16_t>(error_size));
   writer_.u16(error_code_);
-  writer_.text(text);
+  if (shows_text) writer_.text(error_text_);
 }
 
 std::size_t Reply::finish() {

@@ -7,9 +7,11 @@
 //   reply.set_error(kEdeOther, "no candidate is up");   // shown only to a client that sent EDNS
 //   return reply.finish();
 //
+// A COOKIE with a server's part goes back as it came: the client knows from a forwarded reply that "this server" has
+// cookies, and throws away what comes over UDP without one (RFC 7873 5.3).
 // What does not fit: an address or SOA record sets TC, and that record and all later ones are left out; the text of the
 // extended error, then the error itself, go without TC (RFC 8914 3). Room for OPT is kept from the start.
-// Source: SEMANTICS "Answering" 1, 2, 7; RFC 1035 4.1, 2308 3, 6891 6.1.3, 8914.
+// Source: SEMANTICS "Answering" 1, 2, 7; RFC 1035 4.1, 2308 3, 6891 6.1.3, 7873 5.3, 8914.
 // Thread: any.  Tested by: reply_test.cc, tests/fuzz/query_fuzz.cc
 #pragma once
 
@@ -60,6 +62,7 @@ class Reply {
 
  private:
   void keep_or_drop(std::size_t start, std::uint16_t& count);
+  std::size_t cookie_size() const;  // of the option
   void write_opt();
 
   Writer writer_;
@@ -75,6 +78,7 @@ class Reply {
   bool opt_;
   bool dnssec_ok_;
   bool truncated_ = false;
+  std::span<const std::uint8_t> cookie_;
   std::string_view error_text_;
 };
 

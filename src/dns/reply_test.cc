@@ -191,6 +191,36 @@ TEST(Reply, AnExtendedErrorIsAnOption) {
   EXPECT_EQ(x.octets(reply.finish()), expected.octets);
 }
 
+// Whoever has had a cookie of "this server" in a forwarded reply throws away what comes without one.
+TEST(Reply, ACookieGoesBackAsItCame) {
+  TestMessage cookie = TestMessage{}.u16(kOptionCookie).u16(16);
+  for (unsigned i = 0; i < 16; ++i) cookie.u8(0xA0 + i);
+  const auto ask = [&](std::string_view name) {
+    TestMessage packet = TestMessage{}.header(0xBEEF, kRd, 1, 0, 0, 1).question(name, kTypeA);
+    return packet.u8(0).record(kTypeOpt, 0, cookie.octets.size(), 1232).raw(cookie.octets);
+  };
+  Exchange x(ask("wWw.Example"));
+  Reply bare(x.query, kNoError, Reply::kAuthoritative, 1232, x.out);
+  TestMessage expected =
+      TestMessage{}.header(0xBEEF, kQr | kAa | kRd | kRa, 1, 0, 0, 1).question("wWw.Example", kTypeA);
+  expected.u8(0).record(kTypeOpt, 0, cookie.octets.size(), 1232).raw(cookie.octets);
+  EXPECT_EQ(x.octets(bare.finish()), expected.octets);
+
+  Reply with_error(x.query, kNoError, Reply::kAuthoritative, 1232, x.out);
+  with_error.set_error(kEdeOther, "hm");
+  const std::size_t size = with_error.finish();
+  EXPECT_EQ(size, expected.octets.size() + 8);
+  EXPECT_TRUE(std::equal(cookie.octets.begin(), cookie.octets.end(), x.out.begin() + static_cast<long>(size) - 28));
+
+  // Its room is kept from the start.
+  Exchange y(ask(longest_name()));
+  Reply full(y.query, kNoError, Reply::kAuthoritative, 512, y.out);
+  for (int i = 0; i < 100; ++i) full.add_address(Family::kV4, kV4.data(), 0);
+  full.set_error(kEdeOther, "hm");
+  EXPECT_LE(full.finish(), 512U);
+  EXPECT_TRUE(full.truncated());
+}
+
 TEST(Reply, TheLimitIs512OrWhatTheClientSaysUpTo1232) {
   EXPECT_EQ(udp_limit(parse_query(asks())), 512U);
   EXPECT_EQ(udp_limit(parse_query(asks_with_opt(0))), 512U);

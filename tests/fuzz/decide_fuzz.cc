@@ -93,6 +93,7 @@ void check_own(Octets packet, Transport transport, Octets reply) {
   const auto walked = dns::parse_query(as_query);
   HAR_ASSERT(walked.status == Status::kOk && !walked.edns.malformed);
   HAR_ASSERT(walked.edns.present == query.edns.present);
+  HAR_ASSERT(std::ranges::equal(walked.edns.cookie, query.edns.cookie));
 }
 
 // The records of an answer, read back by the checker's own reader of replies.
