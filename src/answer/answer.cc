@@ -237,6 +237,24 @@ std::uint8_t upper_rcode(std::span<const std::uint8_t> message) {
   return 0;
 }
 
+// Whether the answer section holds a record of the type in question, or of another that may stand for it: a CNAME
+// without what it leads to is NODATA (RFC 2308 2.2).
+bool has_what_was_asked(std::span<const std::uint8_t> query, std::span<const std::uint8_t> reply, std::size_t answers) {
+  if (answers == 0) return false;
+  const Query asked = dns::parse_query(query);
+  if (asked.type != dns::kTypeA && asked.type != dns::kTypeAaaa) return true;
+  dns::Reader reader(reply);
+  reader.bytes(dns::kHeaderSize);
+  reader.skip_name();  // the question, as it was asked: the forwarder has seen to that
+  reader.u32();
+  for (std::size_t i = 0; i < answers; ++i) {
+    reader.skip_name();
+    const dns::RecordHead record = dns::read_record(reader);
+    if (reader.failed() || record.type == asked.type) return true;  // what cannot be read is the client's to judge
+  }
+  return false;
+}
+
 }  // namespace
 
 Decision decide(std::span<const std::uint8_t> packet, Transport transport, const table::Reader& table, Turns& turns,
@@ -265,10 +283,10 @@ std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport tra
   if (rule == Rule::kPass || reply.size() < dns::kHeaderSize) return 0;
   const dns::ReplyHead head = dns::read_head(reply);
   const bool nxdomain = head.rcode == dns::kNxDomain;
-  const bool no_records = head.answers == 0;
   // Where TC is set the missing records may just not have fitted: NOERROR is then not negative.
-  const bool nodata = head.rcode == dns::kNoError && no_records && !head.truncated;
-  const bool concerned = rule == Rule::kNotReady ? nxdomain || nodata : nxdomain && no_records;
+  const bool may_be_nodata = rule == Rule::kNotReady && head.rcode == dns::kNoError && !head.truncated;
+  const bool nodata = may_be_nodata && !has_what_was_asked(query, reply, head.answers);
+  const bool concerned = rule == Rule::kNotReady ? nxdomain || nodata : nxdomain && head.answers == 0;
   if (!concerned || upper_rcode(reply) != 0) return 0;
   if (rule == Rule::kNotReady) return servfail(query, transport, Failure::kNotReady, out);
 

@@ -83,6 +83,19 @@ TEST(Finish, ANegativeAnswerForANameThatIsNotReadyBecomesServfail) {
   EXPECT_FALSE(Parsed(finished(Rule::kNotReady, {}, {.rcode = dns::kNxDomain})).opt);
 }
 
+// RFC 2308 2.2: no data, but a CNAME before it.
+TEST(Finish, ACnameToNothingForANameThatIsNotReadyBecomesServfailToo) {
+  const Ask ask{.opt = Opt{}};
+  Bytes reply = upstream_reply(ask, {});
+  reply[7] = 1;
+  append(reply, Bytes{0xC0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 2, 0xC0, 12});
+  EXPECT_EQ(Parsed(finished_with(Rule::kNotReady, ask, reply)).rcode, dns::kServFail);
+  EXPECT_TRUE(finished_with(Rule::kNameExists, ask, reply).empty());
+  reply[7] = 2;
+  append(reply, Bytes{0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1});
+  EXPECT_TRUE(finished_with(Rule::kNotReady, ask, reply).empty());
+}
+
 TEST(Finish, EverythingElseForANameThatIsNotReadyPasses) {
   EXPECT_TRUE(finished(Rule::kNotReady, {}, {.answers = 1}).empty());
   for (const unsigned rcode : {1u, 2u, 4u, 5u}) EXPECT_TRUE(finished(Rule::kNotReady, {}, {.rcode = rcode}).empty());
