@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cstdio>
 
 #include "app/become_user.h"
 #include "app/checker.h"
@@ -37,6 +36,7 @@ std::optional<int> Checker::choose_configuration(const std::string& path, bool& 
     auto copy = last_accepted(loaded.data_file_hint, path);
     if (!copy) return 2;
     bundle = std::move(copy->bundle);
+    bundle.in_force.clear();  // this is a start: what the text says is in force
     loaded = bundle.load(load_options());
     if (!loaded.config) return 2;
     if (copy->owner != 0 && !is_user(loaded.config->user, copy->owner)) {
@@ -86,8 +86,7 @@ config::LoadOptions Checker::load_options() {
 
 void Checker::report_mistakes(const config::Loaded& loaded) const {
   // As `hard --check` prints them: these lines are for the person who has just edited the file.
-  // Not fmt::print: it throws when stderr is gone.
-  for (const auto& mistake : loaded.mistakes) std::fputs((mistake.to_string() + "\n").c_str(), stderr);
+  for (const auto& mistake : loaded.mistakes) log_.plain(mistake.to_string());
   if (!loaded.mistakes.empty()) return;
   for (const auto& warning : loaded.warnings) log_.warning("configuration", {{"at", warning.to_string()}});
 }

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,6 +77,13 @@ void write_or_lose(int fd, const char* data, std::size_t size) {
   [[maybe_unused]] const auto written = ::write(fd, data, size);
 }
 
+// A pipe that has room has room for this much: for more the writer would wait (pipe(7)). What is longer is cut.
+void write_line_or_lose(int fd, fmt::memory_buffer& line) {
+  if (line.size() >= PIPE_BUF) line.resize(PIPE_BUF - 1);
+  line.push_back('\n');
+  write_or_lose(fd, line.data(), line.size());
+}
+
 }  // namespace
 
 Log::Log(std::string role, LogLevel level, int fd) : role_(std::move(role)), level_(level), fd_(fd) {}
@@ -102,8 +110,13 @@ void Log::write(LogLevel level, std::string_view event, std::initializer_list<Lo
     line.push_back('=');
     append_value(line, field.value);
   }
-  line.push_back('\n');
-  write_or_lose(fd_, line.data(), line.size());
+  write_line_or_lose(fd_, line);
+}
+
+void Log::plain(std::string_view text) const {
+  fmt::memory_buffer line;
+  line.append(text);
+  write_line_or_lose(fd_, line);
 }
 
 }  // namespace har

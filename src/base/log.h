@@ -41,6 +41,8 @@ class Log {
   void warning(std::string_view event, std::initializer_list<LogField> fields = {}) const;
   void info(std::string_view event, std::initializer_list<LogField> fields = {}) const;
   void debug(std::string_view event, std::initializer_list<LogField> fields = {}) const;
+  // A line for the person who looks, without level and fields, whatever the level is.
+  void plain(std::string_view line) const;
 
   void set_level(LogLevel level) { level_ = level; }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,6 +52,29 @@ TEST(Log, LeavesOutWhatIsBelowItsLevel) {
 }
 
 // A log that nobody reads must not stop the daemon. Waiting would last for ever: the alarm ends the test then.
+TEST(Log, APlainLineIsWrittenAsItIs) {
+  EXPECT_EQ(logged([](int fd) { Log("checker", LogLevel::kError, fd).plain("har.conf:3: what is \"x\"?"); }),
+            "har.conf:3: what is \"x\"?\n");
+}
+
+// More than a pipe that has some room is sure to take: the writer would wait.
+TEST(Log, AVeryLongLineIsCut) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const std::string filling(fcntl(ends[1], F_GETPIPE_SZ) - 2 * PIPE_BUF + 1, '.');
+  ASSERT_EQ(write(ends[1], filling.data(), filling.size()), static_cast<ssize_t>(filling.size()));
+  Log("", LogLevel::kInfo, ends[1]).plain(std::string(100'000, 'x'));
+  close(ends[1]);
+  std::string all(200'000, '\0');
+  std::size_t size = 0;
+  for (ssize_t got = 0; (got = read(ends[0], all.data() + size, all.size() - size)) > 0;) {
+    size += static_cast<std::size_t>(got);
+  }
+  close(ends[0]);
+  EXPECT_EQ(size, filling.size() + PIPE_BUF);
+  EXPECT_EQ(all[size - 1], '\n');
+}
+
 TEST(Log, DoesNotWaitForALogThatNobodyReads) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
