@@ -40,6 +40,20 @@ std::string with_owner(const net::BindError& error, const IpPort& address) {
   return fmt::format("{} (held by pid {}, {})", error.message, owner->pid, owner->name);
 }
 
+bool is_in_the_way(const IpPort& a, const IpPort& b) {
+  return a.port == b.port && a.ip.family == b.ip.family && a.ip != b.ip &&
+         (a.ip.is_unspecified() || b.ip.is_unspecified());
+}
+
+// The address of ours that keeps `wanted` from being bound while it is served: one of them is the wildcard.
+const Bound* find_own_in_the_way(const ListenSet* current, const IpPort& wanted) {
+  if (current == nullptr) return nullptr;
+  for (const auto& held : current->bound) {
+    if (is_in_the_way(held->at, wanted)) return held.get();
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Result<ListenSet> make_listen_set(const Prepare& wanted, const ListenSet* current, const Log& log,
@@ -64,7 +78,12 @@ Result<ListenSet> make_listen_set(const Prepare& wanted, const ListenSet* curren
       }
       const bool absent = fresh.error().code == EADDRNOTAVAIL || fresh.error().code == EAFNOSUPPORT;
       if (address.optional && absent) break;
-      if (fresh.error().code == EADDRINUSE && patience()) continue;
+      const bool in_use = fresh.error().code == EADDRINUSE;
+      if (const Bound* own = in_use ? find_own_in_the_way(current, address.at) : nullptr) {
+        return failure(fmt::format("{} (by ourselves, as {}: from an address to the wildcard or back takes a restart)",
+                                   fresh.error().message, own->at.to_string()));
+      }
+      if (in_use && patience()) continue;
       return failure(with_owner(fresh.error(), address.at));
     }
     if (bound) {

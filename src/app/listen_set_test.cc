@@ -68,6 +68,16 @@ TEST(ListenSet, OneAddressThatIsTakenRefusesTheWholeAndNamesTheOwner) {
   EXPECT_NE(set.error().message.find("Address already in use"), std::string::npos) << set.error().message;
 }
 
+TEST(ListenSet, ARefusalForOurOwnSakeSaysSo) {
+  const std::uint16_t port = free_port();
+  const auto first = make_listen_set(wanted({{{kLoopback, port}, false}}), nullptr, kQuiet, never);
+  ASSERT_TRUE(first);
+  const Prepare::Address all{{*IpAddress::parse("0.0.0.0"), port}, false};
+  const auto second = make_listen_set(wanted({all}), &*first, kQuiet, [] { return true; });
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("takes a restart"), std::string::npos) << second.error().message;
+}
+
 TEST(ListenSet, TriesAgainWhileThereIsPatience) {
   const IpPort taken{kLoopback, free_port()};
   net::Fd other = std::move(*net::bind_udp(taken, {}));

@@ -1,5 +1,7 @@
 #include "app/table_plan.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "dns/name.h"
 
@@ -11,6 +13,12 @@ std::vector<Prepare::Address> listen_addresses(const config::Config& config) {
     const bool default_v6 = config.bind_default_v6 && ip.family == Family::kV6 && ip.is_loopback();
     out.push_back({{ip, config.dns_listen_port}, default_v6});
   }
+  // A wildcard holds every address of its family, and lets nobody bind one of them beside it.
+  std::erase_if(out, [&out](const Prepare::Address& one) {
+    return !one.at.ip.is_unspecified() && std::any_of(out.begin(), out.end(), [&one](const Prepare::Address& other) {
+      return other.at.ip.is_unspecified() && other.at.ip.family == one.at.ip.family;
+    });
+  });
   if (out.empty()) {
     out.push_back({{*IpAddress::parse("127.0.0.1"), config.dns_listen_port}, false});
     out.push_back({{*IpAddress::parse("::1"), config.dns_listen_port}, true});
@@ -21,8 +29,7 @@ std::vector<Prepare::Address> listen_addresses(const config::Config& config) {
 std::vector<IpPrefix> allowed_clients(const config::Config& config) {
   if (!config.allow_clients.empty()) return config.allow_clients;
   std::vector<IpPrefix> out{*IpPrefix::parse("127.0.0.0/8"), *IpPrefix::parse("::1")};
-  for (const auto& address : listen_addresses(config)) {
-    const auto& ip = address.at.ip;
+  for (const IpAddress& ip : config.dns_bind_interfaces) {
     if (!ip.is_loopback() && !ip.is_unspecified()) out.push_back({ip, static_cast<std::uint8_t>(ip.size() * 8)});
   }
   return out;

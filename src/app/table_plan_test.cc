@@ -31,6 +31,15 @@ TEST(ListenAddresses, WhatIsWrittenIsNotOptional) {
   EXPECT_TRUE(listen_addresses(config)[0].optional);
 }
 
+TEST(ListenAddresses, AWildcardHoldsTheOthersOfItsFamily) {
+  config::Config config;
+  config.dns_bind_interfaces = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("::1"), *IpAddress::parse("0.0.0.0")};
+  const auto addresses = listen_addresses(config);
+  ASSERT_EQ(addresses.size(), 2u);
+  EXPECT_EQ(addresses[0].at.ip.to_string(), "::1");
+  EXPECT_EQ(addresses[1].at.ip.to_string(), "0.0.0.0");
+}
+
 TEST(AllowedClients, ByDefaultLoopbackAndTheAddressesListenedTo) {
   config::Config config;
   EXPECT_EQ(text(allowed_clients(config)), "127.0.0.0/8 ::1/128 ");
