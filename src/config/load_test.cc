@@ -87,8 +87,13 @@ TEST(Load, ReportsTenDifferentMistakesAtTheirLinesInOneRun) {
 TEST(Load, FindsDataFileAlthoughOtherLinesAreWrong) {
   EXPECT_EQ(load_text("").data_file_hint, "/var/lib/har/har.db");
   EXPECT_EQ(load_text("data_file = /a/b\n}").data_file_hint, "/a/b");
-  EXPECT_EQ(load_text("}\ndata_file = /a/b").data_file_hint, "/var/lib/har/har.db")
-      << "a syntax error ends the reading";
+  for (const char* line : {"data_file = /a/b", "  data_file=/a/b # there", "data_file = \"/a/b\"", "data_file\t= '/a/b'",
+                           "data_file = /a/b;\r\n", "data_file = /x\ndata_file = /a/b\n"}) {
+    EXPECT_EQ(load_text(std::string("}\n") + line).data_file_hint, "/a/b") << "the reading ended before: " << line;
+  }
+  for (const char* line : {"#data_file = /a/b", "data_files = /a/b", "data_file /a/b", "data_file =", "data_file = b"}) {
+    EXPECT_EQ(load_text(std::string("}\n") + line).data_file_hint, "/var/lib/har/har.db") << line;
+  }
   EXPECT_EQ(load_text("data_file = b").data_file_hint, "/var/lib/har/har.db");
   EXPECT_EQ(load_text("ttl = 1\ndata_file = /a/b").data_file_hint, "/a/b");
 }
