@@ -195,6 +195,7 @@ void Checker::apply_changes() {
     write_slot(slot);
     mark_dirty(slot);
   }
+  for (const std::uint32_t slot : changes.shifts) write_slot(slot);  // nothing that the disk should know
   for (const health::CheckId check : changes.stopped) prober_->remove(check);
   for (const health::CheckId check : changes.started) {
     prober_->add(check, directory_->target(check), directory_->pace(check));

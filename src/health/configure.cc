@@ -29,6 +29,7 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
   due.clear();
   queue.clear();
   changed_slots.clear();
+  shifted_slots.clear();
 
   std::unordered_map<std::string, HostState> old_hosts = std::move(hosts);
   hosts.clear();
@@ -60,6 +61,7 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
     const NameState* old = old_slot == old_slots.end() ? nullptr : &old_names[old_slot->second];
     if (old != nullptr) {
       name.content = old->content;
+      name.crew = old->crew;
       name.any_up = old->any_up;
     }
     endpoints.clear();

@@ -123,6 +123,7 @@ void Directory::tick(Instant now) {
 Changes Directory::take_changes() {
   Changes changes;
   changes.slots.swap(impl_->changed_slots);
+  changes.shifts.swap(impl_->shifted_slots);
   for (const std::uint32_t slot : changes.slots) impl_->names[slot].changed = false;
   changes.events.swap(impl_->events);
   impl_->book.take(changes);

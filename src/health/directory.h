@@ -49,7 +49,8 @@ struct Event {
 };
 
 struct Changes {
-  std::vector<std::uint32_t> slots;  // names (indices into the configuration) whose content() is new
+  std::vector<std::uint32_t> slots;   // names (indices into the configuration) whose content() is new
+  std::vector<std::uint32_t> shifts;  // and those where only the next of its equals have their turn (ranking.h)
   std::vector<Event> events;
   std::vector<CheckId> started, stopped;  // probe targets
   std::vector<CheckId> repaced;           // whose pace() is new

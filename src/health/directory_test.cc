@@ -20,7 +20,9 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::UnorderedElementsAre;
 
 IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
@@ -848,6 +850,38 @@ TEST_F(DirectoryTest, HoldsItsPromisesOverManyDrawnSteps) {
       }
     }
     if (HasFailure()) FAIL() << "step " << step;
+  }
+}
+
+// --- more equals than a slot holds (ranking.h) ---
+
+TEST_F(DirectoryTest, TheNextShiftIsInTheSlotAndNoEvent) {
+  std::vector<config::Candidate> candidates;
+  for (int i = 1; i <= 10; ++i) candidates.push_back(candidate("192.0.2." + std::to_string(i)));
+  config::Name pool = name("pool.example", candidates);
+  pool.selection_method = config::SelectionMethod::kRandom;
+  configure({pool});
+  for (int i = 1; i <= 10; ++i) probe("192.0.2." + std::to_string(i), Outcome::kOk);
+  std::set<std::string> answers;
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_NE(directory.next_tick(), kNever);
+    now = directory.next_tick();
+    directory.tick(now);
+    const Changes changes = take();
+    EXPECT_THAT(changes.shifts, ElementsAre(0U));
+    EXPECT_THAT(changes.slots, IsEmpty());
+    EXPECT_THAT(changes.events, IsEmpty());
+    answers.insert(answer());
+  }
+  EXPECT_EQ(answers.size(), 2U);
+  // What is no change of shifts is told.
+  probe("192.0.2.3", Outcome::kConnectError, milliseconds(0), 2);
+  const Changes changes = probe("192.0.2.3", Outcome::kConnectError, milliseconds(0));
+  EXPECT_THAT(changes.slots, ElementsAre(0U));
+  EXPECT_EQ(changes.events.size(), 2U) << "down, and the choice";
+  for (int i = 0; i < 4; ++i) {
+    directory.tick(now = directory.next_tick());
+    EXPECT_THAT(answer(), Not(HasSubstr("192.0.2.3")));
   }
 }
 

@@ -29,6 +29,7 @@ struct NameState {
   std::vector<std::uint32_t> drained;  // candidates, by index; mostly none
   std::vector<Endpoint> endpoints;     // by candidate, then by address
   KeptContent content;                 // of a fresh slot at first
+  std::uint64_t crew = 0;              // who takes shifts (ranking.h), as a digest; 0: nobody does
   Instant due = kNever;                // when time alone changes the choice
   bool any_up = false;
   bool failing = false;  // the answer comes from the failure mode

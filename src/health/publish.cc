@@ -1,10 +1,38 @@
 // Directory: what was touched is ranked again; slots and events follow from what is new.
 #include <fmt/format.h>
 
+#include <functional>
+#include <utility>
+
 #include "health/content.h"
 #include "health/directory_impl.h"
 
 namespace har::health {
+namespace {
+
+// Of what an answer comes from, whoever's shift it is; 0 where nobody takes shifts.
+std::uint64_t crew_of(const Ranking& ranking, std::span<const Contender> contenders,
+                      const table::SlotContent& content) {
+  if (!ranking.v4.takes_shifts() && !ranking.v6.takes_shifts()) return 0;
+  const auto mix = [](std::uint64_t a, std::uint64_t b) { return (a ^ b) * 0x9E3779B97F4A7C15; };
+  std::uint64_t digest = 1;
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    const FamilyRanking& ranked = ranking.family(family);
+    std::uint64_t members = 0;
+    for (std::size_t i = 0; i < ranked.equals; ++i) {  // a sum: in whatever order
+      members += mix(1, std::hash<IpAddress>{}(contenders[ranked.places[i].index].address));
+    }
+    const table::FamilyAnswer& answer = family == Family::kV4 ? content.v4 : content.v6;
+    digest = mix(mix(digest, members), static_cast<std::uint64_t>(answer.kind));
+    if (ranked.takes_shifts()) continue;
+    for (std::size_t i = 0; i < answer.count; ++i) {
+      digest = mix(digest, std::hash<IpAddress>{}(IpAddress{family, answer.addresses[i]}));
+    }
+  }
+  return digest | 1;
+}
+
+}  // namespace
 
 void Directory::Impl::touch(std::uint32_t slot) {
   if (names[slot].queued) return;
@@ -40,10 +68,16 @@ void Directory::Impl::rank(std::uint32_t slot, Instant now) {
   set_due(slot, ranking.next_change);
 
   const table::SlotContent content = to_content(*name.config, contenders, ranking);
+  const std::uint64_t crew = crew_of(ranking, contenders, content);
+  const bool is_next_shift = std::exchange(name.crew, crew) == crew && crew != 0;
   kept.set(content);
   if (kept == name.content) return;
   const table::SlotContent before = name.content.content();
   name.content = kept;
+  if (is_next_shift) {
+    shifted_slots.push_back(slot);
+    return;
+  }
   if (!name.changed) {
     name.changed = true;
     changed_slots.push_back(slot);

@@ -28,7 +28,7 @@ void Ranker::rank(const config::Name& name, std::span<const Contender> contender
   now_ = now;
   out.v4.places.clear();
   out.v6.places.clear();
-  out.v4.group = out.v6.group = 0;
+  for (FamilyRanking* family : {&out.v4, &out.v6}) family->group = family->equals = 0;
   out.left_out.clear();
   out.memory.assign(contenders.size(), Memory{});
   out.next_change = kNever;
@@ -219,7 +219,7 @@ void Ranker::arrange(FamilyRanking& family, Ranking& out) {
       break;
     }
     case SelectionMethod::kGroupRttRr:
-      group_by_rtt(family, run);
+      take_shifts(family, group_by_rtt(family, run), out);
       break;
     case SelectionMethod::kFailover:
       mark(Why::kFileOrder);
@@ -230,7 +230,7 @@ void Ranker::arrange(FamilyRanking& family, Ranking& out) {
     case SelectionMethod::kRandom:
     case SelectionMethod::kWeighted:
       mark(Why::kEqual);
-      family.group = static_cast<std::uint32_t>(std::min(run, table::kMaxAddresses));
+      take_shifts(family, run, out);
       break;
   }
   out.memory[places[0].index].chosen = true;
@@ -286,8 +286,9 @@ std::uint32_t Ranker::keep_or_switch(std::span<const Place> run, Ranking& out) {
 }
 
 // Those of the run within group_rtt_threshold of its best take turns. The best is that of the family: a client of one
-// family has only these to choose from, and measured against a faster family they would never take turns at all.
-void Ranker::group_by_rtt(FamilyRanking& family, std::size_t run) {
+// family has only these to choose from, and measured against a faster family they would never take turns at all. How
+// many they are.
+std::size_t Ranker::group_by_rtt(FamilyRanking& family, std::size_t run) {
   std::vector<Place>& places = family.places;
   const Contender* best = &contenders_[places[0].index];
   for (std::size_t i = 1; i < run; ++i) {
@@ -302,14 +303,64 @@ void Ranker::group_by_rtt(FamilyRanking& family, std::size_t run) {
   const auto end = begin + static_cast<std::ptrdiff_t>(run);
   // std::stable_partition asks for a buffer: only where something is to be moved.
   const auto behind = std::all_of(begin, end, in_group) ? end : std::stable_partition(begin, end, in_group);
-  const auto group = std::min(static_cast<std::size_t>(behind - begin), table::kMaxAddresses);
+  const auto group = static_cast<std::size_t>(behind - begin);
   // Equals stand in the order of the file, so that turns do not stumble when RTTs change.
   std::sort(begin, begin + static_cast<std::ptrdiff_t>(group),
             [](const Place& a, const Place& b) { return a.index < b.index; });
   for (std::size_t i = 0; i < run; ++i) {
     if (places[i].why != Why::kFillsUp) places[i].why = i < group ? Why::kEqual : Why::kBehindGroup;
   }
-  family.group = static_cast<std::uint32_t>(group);
+  return group;
+}
+
+// A candidate's weight is shared by its addresses (content.cc), so it counts once in a shift.
+double Ranker::load_of(std::span<const Place> shift) const {
+  if (name_->selection_method != config::SelectionMethod::kWeighted) return static_cast<double>(shift.size());
+  double load = 0;
+  for (std::size_t i = 0; i < shift.size(); ++i) {
+    const Contender& c = contenders_[shift[i].index];
+    const auto is_of_same = [&](const Place& place) { return contenders_[place.index].candidate == c.candidate; };
+    if (std::none_of(shift.begin(), shift.begin() + static_cast<std::ptrdiff_t>(i), is_of_same)) load += c.weight;
+  }
+  return load;
+}
+
+// The first `equals` places are equals. Of more than a slot holds those whose shift it is come first. Each shift lasts
+// as long as its weights are of all: so every endpoint has its part, whatever shift it is in.
+void Ranker::take_shifts(FamilyRanking& family, std::size_t equals, Ranking& out) {
+  family.equals = static_cast<std::uint32_t>(equals);
+  family.group = static_cast<std::uint32_t>(std::min(equals, table::kMaxAddresses));
+  if (equals <= table::kMaxAddresses) return;
+  const std::size_t shifts = (equals + table::kMaxAddresses - 1) / table::kMaxAddresses;
+  const auto begin_of = [&](std::size_t shift) { return shift * equals / shifts; };
+  const auto places_of = [&](std::size_t shift) {
+    return std::span(family.places).subspan(begin_of(shift), begin_of(shift + 1) - begin_of(shift));
+  };
+  double all = 0;
+  for (std::size_t i = 0; i < shifts; ++i) all += load_of(places_of(i));
+  const Duration period = static_cast<Duration::rep>(shifts) * kShift;
+  const Duration at = now_.time_since_epoch() % period;
+  double done = 0;
+  std::size_t shift = 0, last = 0;
+  Duration end{};
+  for (; shift < shifts; ++shift) {
+    const double load = all > 0 ? load_of(places_of(shift)) / all : 1.0 / static_cast<double>(shifts);
+    if (load == 0) continue;
+    last = shift;
+    done += load;
+    end = Duration(static_cast<Duration::rep>(static_cast<double>(period.count()) * done));
+    if (at < end) break;
+  }
+  if (shift == shifts) {  // what is left by rounding
+    shift = last;
+    end = period;
+  }
+  out.next_change = std::min(out.next_change, now_ + (end - at));
+  const auto places = family.places.begin();
+  const auto begin = places + static_cast<std::ptrdiff_t>(begin_of(shift));
+  const auto behind = places + static_cast<std::ptrdiff_t>(begin_of(shift + 1));
+  family.group = static_cast<std::uint32_t>(behind - begin);
+  std::rotate(places, begin, behind);
 }
 
 // Nothing is usable. `all` and `last` answer endpoints nevertheless: never the drained.

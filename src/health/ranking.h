@@ -20,6 +20,10 @@ namespace har::health {
 
 inline constexpr std::uint32_t kNoPlace = 0xFFFFFFFF;
 
+// Equals that are more than an answer of the table has room for take shifts: runs of at most eight, one after the
+// other, each for as long as the weights of its endpoints say; so long on the average.
+inline constexpr Duration kShift = std::chrono::milliseconds(100);
+
 // What a ranking remembers of an endpoint for the next one.
 struct Memory {
   bool chosen = false;             // stood first of its family
@@ -72,6 +76,8 @@ struct Place {
 struct FamilyRanking {
   std::vector<Place> places;  // what may be answered, best first; may be more than an answer can carry
   std::uint32_t group = 0;    // the first `group` places are equals (kInTurn, kRandom, kWeighted), else 0
+  std::uint32_t equals = 0;   // the first so many are; more than `group`: the others have another shift
+  bool takes_shifts() const { return equals > group; }
 };
 
 struct Ranking {
@@ -87,7 +93,7 @@ struct Ranking {
   bool any_up = false;           // an endpoint that is not drained is up
   std::vector<Place> left_out;   // everything else, with the reason
   std::vector<Memory> memory;    // one a contender, for the next ranking
-  Instant next_change = kNever;  // when time alone changes the choice (switch_dwell)
+  Instant next_change = kNever;  // when time alone changes the choice (switch_dwell, kShift)
 
   FamilyRanking& family(Family f) { return f == Family::kV4 ? v4 : v6; }
   const FamilyRanking& family(Family f) const { return f == Family::kV4 ? v4 : v6; }
@@ -106,7 +112,9 @@ class Ranker {
   void choose_tiers(Ranking& out);
   void arrange(FamilyRanking& family, Ranking& out);
   std::uint32_t keep_or_switch(std::span<const Place> run, Ranking& out);
-  void group_by_rtt(FamilyRanking& family, std::size_t run);
+  std::size_t group_by_rtt(FamilyRanking& family, std::size_t run);
+  void take_shifts(FamilyRanking& family, std::size_t equals, Ranking& out);
+  double load_of(std::span<const Place> shift) const;
   void fail(Ranking& out);
   bool bound(const Contender& a, const Contender& b) const;
   bool better_by_margin(const Contender& challenger, const Contender& holder) const;

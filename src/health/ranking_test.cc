@@ -390,15 +390,6 @@ TEST(GroupRttRr, WhatFillsUpStandsBehindTheGroup) {
   EXPECT_EQ(race.ranking.v4.group, 1U);
 }
 
-TEST(GroupRttRr, OfMoreThanEightTheEightFastestTakeTurns) {
-  Race race(SelectionMethod::kGroupRttRr);
-  for (int i = 0; i < 10; ++i) race.add("192.0.2." + std::to_string(i + 1), State::kUp, 100 - 10 * i);
-  std::vector<std::uint32_t> order = race.order();
-  EXPECT_EQ(race.ranking.v4.group, 8U);
-  order.resize(8);
-  EXPECT_THAT(order, ElementsAre(2, 3, 4, 5, 6, 7, 8, 9));
-}
-
 TEST(Failover, TheOrderOfTheFileHolds) {
   Race race(SelectionMethod::kFailover);
   race.add("192.0.2.1", State::kDown, 1);
@@ -420,11 +411,74 @@ TEST(Random, AllOfTheTierAreEquals) {
   EXPECT_EQ(race.ranking.v4.group, 2U);
 }
 
-TEST(Weighted, TheHeaviestComeFirstIntoTheGroup) {
+// What part of the time, at each moment in proportion to the weights of the group, belongs to each contender.
+std::vector<double> parts_over_a_period(Race& race, bool weighted) {
+  std::vector<double> parts(race.contenders.size());
+  const Instant end = race.now + 4 * 3 * kShift;  // periods of two and of three shifts
+  while (race.now < end) {
+    race.rank();
+    const FamilyRanking& v4 = race.ranking.v4;
+    EXPECT_LE(v4.group, 8U);
+    EXPECT_GT(race.ranking.next_change, race.now);
+    const Instant until = std::min(race.ranking.next_change, end);
+    double load = 0;
+    for (std::size_t i = 0; i < v4.group; ++i) load += weighted ? race.contenders[v4.places[i].index].weight : 1;
+    for (std::size_t i = 0; i < v4.group; ++i) {
+      const Contender& c = race.contenders[v4.places[i].index];
+      parts[c.candidate] += to_seconds(until - race.now) * (weighted ? c.weight : 1) / load;
+    }
+    race.now = until;
+  }
+  double all = 0;
+  for (const double part : parts) all += part;
+  for (double& part : parts) part /= all;
+  return parts;
+}
+
+TEST(Shifts, OfMoreThanEightEqualsEachHasThePartThatIsItsOwn) {
+  for (const SelectionMethod method : {SelectionMethod::kRandom, SelectionMethod::kGroupRttRr}) {
+    for (const int count : {9, 10, 16, 17, 24}) {
+      Race race(method);
+      for (int i = 0; i < count; ++i) race.add("192.0.2." + std::to_string(i + 1), State::kUp, 100 - i);
+      const std::vector<double> parts = parts_over_a_period(race, false);
+      for (const double part : parts) EXPECT_NEAR(part, 1.0 / count, 0.001) << count;
+      EXPECT_EQ(race.ranking.v4.places.size(), static_cast<std::size_t>(count)) << "the others stand behind";
+      EXPECT_TRUE(race.ranking.v4.takes_shifts());
+      EXPECT_EQ(race.why(0), Why::kEqual);
+    }
+  }
+}
+
+TEST(Shifts, LastAsLongAsTheirWeightsAre) {
   Race race(SelectionMethod::kWeighted);
-  for (int i = 0; i < 9; ++i) race.add("192.0.2." + std::to_string(i + 1), State::kUp, 1).weight = i == 8 ? 5 : 1;
-  EXPECT_EQ(race.first(), 8U);
+  double all = 0;
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    race.add("192.0.2." + std::to_string(i + 1), State::kUp, 1).weight = i == 3 ? 100 : i % 3;
+    all += race.contenders.back().weight;
+  }
+  const std::vector<double> parts = parts_over_a_period(race, true);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    EXPECT_NEAR(parts[i], race.contenders[i].weight / all, 0.001) << i;
+  }
+}
+
+TEST(Shifts, OfNoWeightAtAllAreAlike) {
+  Race race(SelectionMethod::kWeighted);
+  for (int i = 0; i < 10; ++i) race.add("192.0.2." + std::to_string(i + 1), State::kUp, 1).weight = 0;
+  EXPECT_EQ(race.order().size(), 10U);
+  EXPECT_EQ(race.ranking.v4.group, 5U);
+  const std::uint32_t first = race.first();
+  race.now += kShift;
+  EXPECT_NE(race.first(), first);
+}
+
+TEST(Shifts, EightNeedNone) {
+  Race race(SelectionMethod::kRandom);
+  for (int i = 0; i < 8; ++i) race.add("192.0.2." + std::to_string(i + 1), State::kUp, 1);
+  race.rank();
   EXPECT_EQ(race.ranking.v4.group, 8U);
+  EXPECT_FALSE(race.ranking.v4.takes_shifts());
+  EXPECT_EQ(race.ranking.next_change, kNever);
 }
 
 TEST(Hash, TheHighestValueIsFirstAndRemovingOneMovesOnlyItsOwn) {

@@ -112,6 +112,7 @@ void Directory::doubt_stored(std::uint32_t slot, const table::SlotContent& answe
   };
   const auto was_shown = [&](const IpAddress& address) { return shows(answered, address); };
   if (!nothing_was_up) correct(State::kDown, State::kUp, was_shown);
+  if (name.crew != 0) return;  // who was not shown had another shift
   // What goes makes room for the next, which may be as wrong.
   table::SlotContent content = name.content.content();
   const auto was_not_up = [&](const IpAddress& address) {

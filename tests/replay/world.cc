@@ -136,6 +136,7 @@ void World::follow() {
     table_->writer.write(slot, directory_.content(slot));
     rewritten_.insert(slot);
   }
+  for (const std::uint32_t slot : changes.shifts) table_->writer.write(slot, directory_.content(slot));
   table_->writer.set_network_lost(directory_.isolation().is_lost());
   for (const health::CheckId id : changes.stopped) running_.erase(id);
   for (const health::CheckId id : changes.started) running_.insert(id);
