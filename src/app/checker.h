@@ -15,6 +15,7 @@
 #include "app/bundle.h"
 #include "app/courtesy.h"
 #include "app/messages.h"
+#include "app/moved_candidates.h"
 #include "app/network_watch.h"
 #include "app/rounds.h"
 #include "app/upstream_source.h"
@@ -105,8 +106,9 @@ class Checker {
 
   // ---- what stays on disk (checker_store.cc)
   void open_store(Duration patience);
+  void find_moved(const Bundle& bundle);
   void count_from(const std::vector<store::NameRow>& stored);
-  void take_late(const store::Loaded& late);
+  void take_late(store::Loaded late);
   void look_at_clocks();
   void on_flush();
   void put_history();
@@ -140,6 +142,7 @@ class Checker {
   std::optional<net::Mailbox<store::Loaded>> late_;  // outlives the store, which posts to it
   std::optional<store::Store> store_;
   std::optional<AcceptedCopy> copy_;
+  MovedCandidates moved_;  // since the rows in the store were written
   std::optional<probe::Prober> prober_;
   std::optional<probe::Resolver> resolver_;
   std::optional<UpstreamSource> upstream_source_;

@@ -11,9 +11,9 @@
 
 namespace har::app {
 
-// Before a thread of ours that stays: becomes the configured user and lets go of all capabilities. Where that is root, and
-// one of these files belongs to somebody who keeps root without CAP_DAC_OVERRIDE out, that one is kept, with a line.
-// Fails only when there is no such user or we may not change.
+// Before a thread of ours that stays: becomes the configured user and lets go of all capabilities. Where that is root,
+// and one of these files belongs to somebody who keeps root without CAP_DAC_OVERRIDE out, that one is kept, with a
+// line. Fails only when there is no such user or we may not change.
 Result<void> drop_checker_rights(const std::string& user, const std::vector<std::string>& files_to_read,
                                  const std::string& file_to_write, const Rights& rights);
 

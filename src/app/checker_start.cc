@@ -100,7 +100,14 @@ std::optional<int> Checker::start() {
     beat();
     directory_->configure(config_, now);
     beat();
-    directory_->restore(store_->loaded().endpoints, now);
+    if (!is_resumed) find_moved(bundle);
+    if (moved_.empty()) {
+      directory_->restore(store_->loaded().endpoints, now);
+    } else {
+      auto endpoints = store_->loaded().endpoints;
+      forget_moved(moved_, endpoints);
+      directory_->restore(endpoints, now);
+    }
     if (resume) doubt_stored();
     start_engines();
     beat();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/checker.h"
+#include "app/config_files.h"
 #include "net/clock.h"
 
 namespace har::app {
@@ -32,6 +33,16 @@ void Checker::open_store(Duration patience) {
   forget_dirty();
 }
 
+// The copy of the last accepted configuration says what the stored rows are about. A start only: a reload knows what
+// was before.
+void Checker::find_moved(const Bundle& bundle) {
+  const auto copy = last_accepted(data_file_, config_path_);
+  if (!copy || (copy->bundle.files == bundle.files && copy->bundle.variables == bundle.variables)) return;
+  if (const auto before = copy->bundle.load(load_options()); before.config) {
+    moved_ = moved_candidates(*before.config, *config_);
+  }
+}
+
 void Checker::count_from(const std::vector<store::NameRow>& stored) {
   for (const auto& row : stored) {
     // After the death of a predecessor the stored counts already hold what stood in the counters' memory.
@@ -43,9 +54,10 @@ void Checker::count_from(const std::vector<store::NameRow>& stored) {
 
 // What the store could not read at the start: locked, slow, not there yet. It has written nothing over it. Or nothing:
 // a new file wants to be told all.
-void Checker::take_late(const store::Loaded& late) {
+void Checker::take_late(store::Loaded late) {
   const Instant now = net::now();
   count_from(late.names);
+  forget_moved(moved_, late.endpoints);
   directory_->restore(late.endpoints, now);
   for (const auto& host : directory_->hosts()) {
     if (!host.addresses.empty()) resolver_->remember(host.host, host.addresses);

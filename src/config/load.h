@@ -33,6 +33,7 @@ struct Mistake {
 struct SourceFile {
   std::string path;  // as it was given to FileSource
   std::string text;
+  bool operator==(const SourceFile&) const = default;
 };
 
 struct Loaded {

@@ -11,7 +11,7 @@ import pytest
 
 from lab import dnsclient
 from lab.daemon import SANITIZED
-from lab.net import wait_until
+from lab.net import free_port, wait_until
 from lab.own_network import in_own_network, run
 
 
@@ -63,6 +63,18 @@ def test_after_a_kill_of_everything_the_first_answer_comes_from_the_stored_ranki
         took.append(seconds)
     assert min(took) < (0.5 if SANITIZED else 0.1), took
     second.signal(signal.SIGCONT)
+
+
+def test_a_start_with_another_port_does_not_believe_what_was_found_at_the_old_one(lab):
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(names(first, second))
+    daemon.wait_for_answer("a.test", [first.address], 5)
+    for web in (first, second):
+        wait_until(lambda: row_of(daemon.data_file, web) == ("up", "auto"), 3, what="the state on disk")
+    daemon.stop()
+    daemon.write_config(names(first, second).replace(f":{first.port}/", f":{free_port(first.address)}/"))
+    _, addresses = time_to_first_answer(daemon, "a.test")
+    assert addresses == [second.address]
 
 
 def test_the_database_is_where_the_configuration_says_and_holds_what_happened(lab):
