@@ -12,7 +12,9 @@ namespace har::probe {
 
 class Lateness {
  public:
-  static constexpr Duration kTick = std::chrono::milliseconds(25);
+  // A stall of this and kForRtt together may pass for the endpoint's time: shorter than it takes to read a bundle of CA
+  // certificates, which is what the first https check of all does.
+  static constexpr Duration kTick = std::chrono::milliseconds(10);
   // A tick later than this is a stall, whose time is lost.
   static constexpr Duration kForTimeouts = std::chrono::milliseconds(100);
   // Later than this during a probe: its total time is not used. Stricter, for it would be taken as the endpoint's.
