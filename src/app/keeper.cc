@@ -13,6 +13,7 @@
 #include "app/keeper_impl.h"
 #include "app/keeper_rights.h"
 #include "app/precedence.h"
+#include "app/process.h"
 #include "app/service_manager.h"
 #include "base/assert.h"
 #include "net/clock.h"
@@ -322,8 +323,10 @@ void Keeper::prepare(const net::Message& message) {
 // Only at the start, when nobody waits for the keeper: the port of a daemon that has just died.
 bool Keeper::may_bind_again() {
   if (active_ || net::now() >= bind_until_) return false;
-  pollfd waiting{signals_.get(), POLLIN, 0};
-  return poll(&waiting, 1, 50) == 0;  // a signal ends the waiting
+  wait_ms(50);
+  // Whatever else has come, a reload or the death of a child, stays pending and is served afterwards.
+  sigset_t pending;
+  return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 0 && sigismember(&pending, SIGINT) == 0;
 }
 
 void Keeper::commit(net::Message& message) {

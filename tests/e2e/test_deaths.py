@@ -1,4 +1,5 @@
 """Processes that end, by accident and on purpose."""
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -181,6 +182,45 @@ def test_a_second_daemon_is_refused_with_the_owners_pid(world, lab):
         second.start(wait=False)
         assert second.process.wait(timeout=6) == 1
         assert str(os.getpid()) in second.log()
+
+
+@contextlib.contextmanager
+def waiting_for_its_port(daemon):
+    """The daemon, started while somebody else holds its port: it tries again for 2 s."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(daemon.server)
+        holder.listen()
+        daemon.start(wait=False)
+        wait_until(lambda: set(daemon.children()) == {"hard-answerer", "hard-checker"}, 2, pause=0.001,
+                   what="its children")
+        time.sleep(0.2)  # the checker reads its file and asks for the port: nothing of it can be seen
+        yield
+
+
+@pytest.mark.parametrize("what", ["SIGHUP", "SIGUSR2", "a killed answerer"])
+def test_nothing_but_a_signal_to_end_keeps_it_from_waiting_for_its_port(lab, world, what):
+    daemon = lab.daemon(world.body, start=False)
+    with waiting_for_its_port(daemon):
+        if what == "a killed answerer":
+            os.kill(daemon.children()["hard-answerer"], signal.SIGKILL)
+        else:
+            daemon.process.send_signal(getattr(signal, what))
+        time.sleep(0.3)  # some further tries
+    daemon.wait_for_log("event=ready", timeout=6)
+    expected = {"SIGHUP": "event=reloaded", "SIGUSR2": "event=upgrade_done"}.get(what, "process=answerer how=")
+    daemon.wait_for_log(expected, timeout=8)  # kept for afterwards
+    assert daemon.addresses("a.test") == [world.first.address]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_end_is_followed_while_it_waits_for_its_port(lab, world, number):
+    daemon = lab.daemon(world.body, start=False)
+    with waiting_for_its_port(daemon):
+        start = time.monotonic()
+        daemon.process.send_signal(number)
+        assert daemon.process.wait(timeout=5) in (0, 1)
+        assert time.monotonic() - start < 1.0
 
 
 def test_missing_programs_are_a_clear_end(tmp_path):
