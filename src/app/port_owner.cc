@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 namespace har::app {
 namespace {
@@ -27,26 +28,40 @@ std::string proc_address(const IpAddress& ip) {
   return out;
 }
 
-// Inodes of the sockets bound to the address, or to all addresses, on this port.
-std::set<std::string> inodes(const IpPort& address) {
+// Inodes of the sockets in /proc/net/udp and tcp (`version` 6: udp6 and tcp6) that are bound to one of the addresses on
+// this port.
+std::set<std::string> inodes(std::string_view version, const std::set<std::string>& addresses, std::uint16_t number) {
   std::set<std::string> found;
-  const bool v6 = address.ip.family == Family::kV6;
-  const std::string port = fmt::format(":{:04X}", address.port);
-  const std::string exact = proc_address(address.ip) + port;
-  const std::string any = std::string(v6 ? 32 : 8, '0') + port;
+  const std::string port = fmt::format("{:04X}", number);
   for (const char* kind : {"udp", "tcp"}) {
-    std::ifstream table(fmt::format("/proc/net/{}{}", kind, v6 ? "6" : ""));
+    std::ifstream table(fmt::format("/proc/net/{}{}", kind, version));
     std::string line;
     std::getline(table, line);
     while (std::getline(table, line)) {
       std::istringstream fields(line);
-      std::string number, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
-      fields >> number >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
+      std::string entry, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
+      fields >> entry >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
       const bool bound = std::strcmp(kind, "udp") == 0 || state == "0A" /* listening */;
-      if (bound && (local == exact || local == any) && inode != "0") found.insert("socket:[" + inode + "]");
+      const auto colon = local.find(':');
+      if (!bound || inode == "0" || local.substr(colon + 1) != port) continue;
+      if (addresses.contains(local.substr(0, colon))) found.insert("socket:[" + inode + "]");
     }
   }
   return found;
+}
+
+// Inodes of the sockets bound to the address, or to all addresses, on this port.
+std::set<std::string> inodes(const IpPort& address) {
+  const std::string exact = proc_address(address.ip);
+  const std::string any_v6(32, '0');
+  if (address.ip.family == Family::kV6) return inodes("6", {exact, any_v6}, address.port);
+  const std::string any_v4(8, '0');
+  auto found = inodes("", {exact, any_v4}, address.port);
+  if (!found.empty()) return found;
+  // A socket of IPv6 may hold it as well. Asked second: one on [::] may keep to IPv6, which cannot be seen here, and
+  // stand beside the one that holds the address.
+  const std::string mapped = proc_address(*IpAddress::parse("::ffff:0.0.0.0")).substr(0, 24);
+  return inodes("6", {any_v6, mapped + exact, mapped + any_v4}, address.port);
 }
 
 struct CloseDir {

@@ -1,4 +1,5 @@
 // Which process holds a port: for the message of a daemon that finds its address taken.
+// Thread: any.  Tested by: port_owner_test.cc
 #pragma once
 
 #include <optional>
