@@ -1,12 +1,15 @@
 // hard: the daemon. This process becomes the keeper.
 #include <fmt/format.h>
 #include <getopt.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -23,10 +26,16 @@ constexpr const char* kUsage =
     "       hard --check [FILE]   read FILE, report every mistake, and end\n"
     "       hard --version\n";
 
+// Where the other two stand is where this one stands; empty when that cannot be told. Never the working directory by
+// default: as root we would run whatever lies there.
 std::string own_program() {
   char path[PATH_MAX];
   const auto size = readlink("/proc/self/exe", path, sizeof path);
-  return {path, size > 0 ? static_cast<std::size_t>(size) : 0};
+  if (size > 0 && path[0] == '/') return {path, static_cast<std::size_t>(size)};  // not "(unreachable)/…"
+  // Without /proc: as the kernel was told. A name without a slash would be one of the working directory.
+  const auto* const told = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  if (told == nullptr || std::strchr(told, '/') == nullptr || realpath(told, path) == nullptr) return {};
+  return path;
 }
 
 std::string absolute(const std::string& path) {
@@ -78,9 +87,14 @@ int main(int argc, char** argv) {
   }
   if (argc - optind > 1) return usage_error();
   const std::string file = optind < argc ? argv[optind] : "/etc/har/har.conf";
+  har::Log log("keeper");
   const std::string program = own_program();
-  const auto slash = program.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : program.substr(0, slash);
+  if (program.empty()) {
+    log.error("cannot_start", {{"reason", "neither /proc/self/exe nor the path it was executed by says where hard is"},
+                               {"hint", "mount /proc, or start it by its whole path"}});
+    return 1;
+  }
+  const std::string folder = program.substr(0, program.rfind('/'));
   if (check) {
     // Only the checker knows the configuration; this process stays small.
     const std::string checker = folder + "/hard-checker";
@@ -89,7 +103,6 @@ int main(int argc, char** argv) {
     return 1;
   }
   har::app::end_without_memory();
-  har::Log log("keeper");
   if (const auto files = har::app::open_files_allowed(); files < kLeastFiles) {
     log.error("cannot_start", {{"reason", fmt::format("RLIMIT_NOFILE allows {} open files", files)},
                                {"hint", fmt::format("at least {}", kLeastFiles)}});

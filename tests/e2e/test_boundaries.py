@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import dns.exception
+import pytest
 
 from lab.daemon import BUILD, HARD
 from lab.net import free_port, loopback, wait_until
@@ -168,3 +169,32 @@ def test_with_its_standard_descriptors_closed_no_socket_of_ours_takes_their_numb
     for pid in [daemon.process.pid, *daemon.children().values()]:
         seen = links_of(pid)
         assert [seen.get(number) for number in range(3)] == ["/dev/null"] * 3, (pid, seen)
+
+
+# Executes hard where /proc is empty, in the working directory: by the name that is given, which the kernel then knows.
+WITHOUT_PROC = """mount --bind "$1" /proc && exec "$2" -c 'import os, sys; os.execv(sys.argv[1], sys.argv[1:])' "$3" "$4" "$5" """
+
+
+@needs_root
+def test_without_proc_it_runs_what_stands_beside_it_and_never_what_lies_in_the_working_directory(tmp_path):
+    programs, here, empty = tmp_path / "programs", tmp_path / "here", tmp_path / "empty"
+    for folder in (programs, here, empty):
+        folder.mkdir()
+    shutil.copy(HARD, programs)
+    shutil.copy(HARD, here)
+    for folder in (programs, here):
+        checker = folder / "hard-checker"
+        checker.write_text(f"#!/bin/sh\necho of {folder.name}\n")
+        checker.chmod(0o755)
+
+    def check(name, working_directory=here):
+        return subprocess.run(["unshare", "-m", "sh", "-c", WITHOUT_PROC, "sh", empty, sys.executable, name, "--check",
+                               tmp_path / "har.conf"], cwd=working_directory, capture_output=True, text=True, timeout=10)
+
+    if check(programs / "hard").stderr.startswith(("unshare:", "mount:")):
+        pytest.skip("no mounts of one's own here")
+    assert check(programs / "hard").stdout == "of programs\n"
+    assert check("./hard", programs).stdout == "of programs\n"
+    refused = check("hard")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "event=cannot_start" in refused.stderr and "/proc/self/exe" in refused.stderr
