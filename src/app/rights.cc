@@ -88,18 +88,21 @@ bool Rights::is_usable_with(Capabilities kept, const std::string& path, Use use)
   if (!before || before->effective == (before->effective & kept)) return true;  // it makes no difference
   if (!set_sets({before->effective & kept, before->permitted, before->inheritable})) return true;
   const int mode = use == Use::kRead ? R_OK : use == Use::kWrite ? W_OK : X_OK;
-  int result = faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS);
-  if (result != 0 && errno == ENOENT && use == Use::kWrite) {
+  std::string asked = path;
+  int result = faccessat(AT_FDCWD, asked.c_str(), mode, AT_EACCESS);
+  // What is written beside the file (sqlite's -wal and -shm, a copy that takes its place, a corrupt one set aside)
+  // needs the folder, whoever owns the file.
+  if (use == Use::kWrite && (result == 0 || errno == ENOENT)) {
     const auto slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash == 0 ? 1 : slash);
-    result = faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS);
+    asked = slash == std::string::npos ? "." : path.substr(0, slash == 0 ? 1 : slash);
+    result = faccessat(AT_FDCWD, asked.c_str(), W_OK | X_OK, AT_EACCESS);
   }
   const bool closed = result != 0 && errno == EACCES;  // what is wrong otherwise, no capability mends
   set_sets(*before);
   if (closed) {
     log_.warning(
         "right_kept",
-        {{"step", "CAP_DAC_OVERRIDE"}, {"reason", "the modes of a file that is needed shut us out"}, {"file", path}});
+        {{"step", "CAP_DAC_OVERRIDE"}, {"reason", "the modes of a file that is needed shut us out"}, {"file", asked}});
   }
   return !closed;
 }

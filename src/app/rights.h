@@ -31,8 +31,9 @@ class Rights {
   void no_dumps() const;
   void limit(const char* step, __rlimit_resource what, rlim_t most) const;
 
-  // False when the file, or for kWrite the folder of one that does not exist, is closed to a process of this user
-  // that has no more than `kept`. Says so in the log. Root alone is ever told no here and yes without this question.
+  // False when the file, or for kWrite its folder, is closed to a process of this user that has no more than `kept`; a
+  // file that does not exist is to be made. Says so in the log. Root alone is ever told no here and yes without this
+  // question.
   enum class Use { kRead, kWrite, kExecute };
   bool is_usable_with(Capabilities kept, const std::string& path, Use use) const;
 

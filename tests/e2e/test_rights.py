@@ -220,6 +220,26 @@ def test_files_that_shut_root_out_are_said_and_still_read(open_folder, lab):
 
 @needs_root
 @needs_filters
+def test_a_folder_that_shuts_root_out_is_said_though_the_data_file_is_there_already(open_folder, lab):
+    nobody = pwd.getpwnam("nobody")
+    os.chmod(open_folder, 0o755)
+    data = open_folder / "data"
+    data.mkdir(mode=0o755)
+    os.chown(data, nobody.pw_uid, nobody.pw_gid)
+    daemon = lab.daemon("nameservers = { 127.0.0.77 }", folder=open_folder / "hard", data_file=data / "har.db")
+    daemon.stop()
+    assert daemon.data_file.stat().st_uid == 0
+    daemon.start()
+    assert "step=CAP_DAC_OVERRIDE" in daemon.log()
+    accepted = pathlib.Path(f"{daemon.data_file}.conf")
+    before = accepted.stat().st_mtime_ns
+    daemon.reload("nameservers = { 127.0.0.78 }")
+    wait_until(lambda: accepted.stat().st_mtime_ns != before, 3, what="a copy of the configuration")
+    assert "store_trouble" not in daemon.log() and "readonly" not in daemon.log(), daemon.log()
+
+
+@needs_root
+@needs_filters
 @in_own_network
 def test_an_upstream_with_a_scope_is_found_though_the_c_library_may_not_have_its_usual_socket_for_that(lab):
     add_addresses("fe80::53")
