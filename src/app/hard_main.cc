@@ -108,5 +108,6 @@ int main(int argc, char** argv) {
                                {"hint", fmt::format("at least {}", kLeastFiles)}});
     return 1;
   }
+  har::app::raise_open_files_limit();  // as its children do: a reload needs in it what it needs in them
   return har::app::run_keeper({absolute(file), program, folder, handover}, log);
 }

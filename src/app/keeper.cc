@@ -32,6 +32,9 @@ constexpr Duration kForkAgain = milliseconds(500);
 constexpr int kEarlyCrashes = 5;  // of children, before anything has been served
 // A child that does not read its channel must not keep us from the rest of our duties, the end within a second first.
 constexpr int kSendPatienceMs = 200;
+// What a commit and what may follow it need at once: the bundle, the table's read-only descriptor, and both ends of the
+// channel of a child that has to be started again.
+constexpr std::size_t kFilesOfACommit = 4;
 
 }  // namespace
 
@@ -300,24 +303,23 @@ void Keeper::let_go_first(const Child& answerer, const net::Message& message) {
 void Keeper::prepare(const net::Message& message) {
   pending_.reset();  // of a request that its checker has given up: its addresses may be wanted again
   Prepare wanted;
-  if (!Prepare::unpack(message.body, wanted)) {
-    checker_.channel().send(kRefused, net::Packer().text("malformed request").body(), {}, kSendPatienceMs);
-    return;
-  }
+  if (!Prepare::unpack(message.body, wanted)) return refuse("malformed request");
   // Who the children become was decided when the operator's file was first read. A checker that hostile bytes have
   // taken over must not be able to have its successor, or the answerer's, started as somebody else.
   if (active_ && wanted.user != active_->user) {
     log_.error("prepare_refused", {{"reason", "another user"}, {"user", wanted.user}});
-    checker_.channel().send(kRefused, net::Packer().text("the user stays until a restart").body(), {}, kSendPatienceMs);
-    return;
+    return refuse("the user stays until a restart");
   }
   auto set = make_listen_set(wanted, active_ ? &*active_ : nullptr, log_, [this] { return may_bind_again(); });
-  if (!set) {
-    checker_.channel().send(kRefused, net::Packer().text(set.error().message).body(), {}, kSendPatienceMs);
-    return;
-  }
+  if (!set) return refuse(set.error().message);
+  // Now: a commit that cannot be taken is too late, its checker has gone over to the new table.
+  if (const auto room = try_to_open(kFilesOfACommit); !room) return refuse(room.error().message);
   pending_ = std::move(*set);
   checker_.channel().send(kPrepared, {}, {pending_->table.get(), pending_->counters.get()}, kSendPatienceMs);
+}
+
+void Keeper::refuse(const std::string& reason) {
+  checker_.channel().send(kRefused, net::Packer().text(reason).body(), {}, kSendPatienceMs);
 }
 
 // Only at the start, when nobody waits for the keeper: the port of a daemon that has just died.
@@ -333,7 +335,12 @@ void Keeper::commit(net::Message& message) {
   net::Unpacker fields(message.body);
   const std::uint64_t generation = fields.number();
   if (!pending_ || !fields.ok() || message.fds.size() != 1) {
-    log_.error("unexpected_commit");
+    const bool is_cut = pending_ && fields.ok() && message.fds.empty();
+    log_.error("unexpected_commit", {{"reason", is_cut ? "no descriptor is free" : "not prepared, or malformed"}});
+    // It writes to a table that nobody serves. Its successor starts from the one that is served, and follows the reload
+    // that this one says to be over: so nothing more of it is read.
+    checker_.kill_now();
+    checker_.channel().close();
     return;
   }
   if (active_) retiring_.push_back(std::move(*active_));

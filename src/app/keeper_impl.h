@@ -40,6 +40,7 @@ class Keeper {
   void ask_for_reload();
   void let_go_first(const Child& answerer, const net::Message& message);
   void prepare(const net::Message& message);
+  void refuse(const std::string& reason);
   void commit(net::Message& message);
   void drop_rights();
   void send_sockets();

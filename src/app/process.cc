@@ -1,8 +1,10 @@
 #include "app/process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,11 +13,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 namespace har::app {
 
@@ -39,11 +43,14 @@ namespace {
 void prepare_child_process() {
   end_without_memory();
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ}) signal(number, SIG_IGN);
+  raise_open_files_limit();
+}
+
+void raise_open_files_limit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void do_apart(const std::function<void()>& work, const std::function<void()>& first) {
@@ -79,6 +86,16 @@ void end_without_memory() {
 std::uint64_t open_files_allowed() {
   rlimit limit{};
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
+}
+
+Result<void> try_to_open(std::size_t files) {
+  std::vector<net::Fd> opened;
+  while (opened.size() < files) {
+    opened.emplace_back(eventfd(0, EFD_CLOEXEC));
+    if (opened.back()) continue;
+    return failure(fmt::format("{} more open files are needed: {} (see RLIMIT_NOFILE)", files, strerrordesc_np(errno)));
+  }
+  return {};
 }
 
 void settle_surroundings() {

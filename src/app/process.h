@@ -1,9 +1,12 @@
 // What both children do first, and small helpers that wrap one system call.
+// Tested by: process_test.cc, tests/e2e/test_broken_machines.py
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
+#include "base/result.h"
 #include "net/fd.h"
 
 namespace har::app {
@@ -25,7 +28,10 @@ void settle_surroundings();
 // own then, and goes back to the system. Where no thread can be had it is done as usual, without `first`.
 void do_apart(const std::function<void()>& work, const std::function<void()>& first = {});
 
+void raise_open_files_limit();       // as far as it may be raised
 std::uint64_t open_files_allowed();  // the limit up to which a process may raise its own
+// Whether so many more may be opened at once: opens them, and closes them again.
+Result<void> try_to_open(std::size_t files);
 int dup_cloexec(const net::Fd& fd);
 void wait_ms(int milliseconds);
 

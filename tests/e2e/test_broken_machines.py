@@ -1,4 +1,5 @@
 """Machines that are short of something, odd or stopped: it goes on, or says clearly why it does not."""
+import itertools
 import os
 import re
 import resource
@@ -129,6 +130,36 @@ def test_with_few_descriptors_it_answers_checks_and_forwards(lab):
             connection.close()
     daemon.reload()
     assert daemon.addresses("a.test") == [second.address]
+
+
+def test_every_process_raises_its_limit_of_descriptors(lab):
+    daemon = lab.daemon(names(lab.web()), start=False)
+    daemon.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512)))
+    for name, pid in processes(daemon).items():
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (512, 512), name
+
+
+def leave_free(pid, count):
+    """Lets a process open so many descriptors more, and no others."""
+    used = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    free = (number for number in itertools.count() if number not in used)
+    limit = next(itertools.islice(free, count, None))  # the first that is not to be had
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+
+
+def test_a_reload_that_would_leave_the_keeper_without_descriptors_is_refused(lab):
+    first, second = lab.webs({}, {})
+    daemon = lab.daemon(names(first, second))
+    more = names(first, second) + names(second).replace("a.test", "b.test")
+    before = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    leave_free(daemon.process.pid, 2)  # for the table and the counters, not for what follows
+    daemon.reload(more, expect="reload_refused")
+    assert "more open files are needed: Too many open files (see RLIMIT_NOFILE)" in daemon.log()
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, before)
+    first.kill()
+    daemon.wait_for_answer("a.test", [second.address], 6)  # the checker writes to the table that is served
+    daemon.reload(more)
+    daemon.wait_for_answer("b.test", [second.address], 3)
 
 
 # ---- memory

@@ -1,13 +1,17 @@
 """SIGHUP: what stays is kept, no query is lost, and what is bad changes nothing."""
 import os
 import pathlib
+import shutil
 import signal
 import socket
+import sys
+import textwrap
 import time
 
 import pytest
 
 from lab import dnsclient
+from lab.daemon import BUILD
 from lab.net import free_port, loopback, wait_until
 
 
@@ -176,6 +180,52 @@ def test_a_reload_that_a_checker_did_not_live_to_follow_is_followed_by_the_next(
     os.kill(pid, signal.SIGKILL)
     daemon.wait_for_log("event=reloaded", timeout=5, since=before)
     daemon.wait_for_answer("new.test", [world.third.address], 3)
+
+
+# Stands between the keeper and the checker, and once, where the file lies, loses the descriptor of a commit, as the
+# kernel does when the keeper may open no more.
+LOSING_CHECKER = """
+    import os, select, socket, struct, subprocess
+
+    COMMIT = 5
+    keeper = socket.socket(fileno=3)
+    keeper.setblocking(True)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    checker = subprocess.Popen([{checker!r}], pass_fds=[3], preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
+    theirs.close()
+    while True:
+        for source in select.select([keeper, ours], [], [])[0]:
+            body, fds, _, _ = socket.recv_fds(source, 65540, 200)
+            if not body:
+                os._exit(checker.wait() if source is ours else 0)
+            if struct.unpack("<I", body[:4])[0] == COMMIT and os.path.exists({once!r}):
+                os.remove({once!r})
+                os.close(fds.pop())
+            socket.send_fds(ours if source is keeper else keeper, [body], fds)
+            for fd in fds:
+                os.close(fd)
+"""
+
+
+def test_a_commit_that_arrives_broken_ends_its_checker_and_the_reload_is_followed_by_the_next(lab, world, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for program in ("hard", "hard-answerer", "hard-checker"):
+        shutil.copy(BUILD / program, programs)
+    checker, once = programs / "hard-checker", tmp_path / "once"
+    checker.rename(programs / "real")
+    script = textwrap.dedent(LOSING_CHECKER).format(checker=str(programs / "real"), once=str(once))
+    checker.write_text(f"#!{sys.executable}\n{script}")
+    checker.chmod(0o755)
+    daemon = lab.daemon(world.body(), start=False)
+    daemon.start(args=[programs / "hard", daemon.config])
+    once.touch()
+    daemon.reload(world.body(one_more(world, "new.test")))
+    assert 'event=unexpected_commit reason="no descriptor is free"' in daemon.log()
+    assert not once.exists() and daemon.log().count("event=process_ended process=checker") == 1
+    daemon.wait_for_answer("new.test", [world.third.address], 3)
+    world.first.kill()
+    daemon.wait_for_answer("a.test", [world.second.address], 6)
 
 
 def test_several_workers_answer_alike(lab, world):
