@@ -145,15 +145,24 @@ bool Answerer::serve(net::Message& message) {
     seal_answerer(filter_, rights_);
     malloc_trim(0);  // what the filter was built of
   }
+  std::vector<Worker::Assignment> assignments(workers_.size());
+  for (Worker::Assignment& assignment : assignments) assignment.serving = serving;
+  for (auto& address : sockets_) {
+    bool is_whole = address.size() > workers_.size();
+    for (std::size_t i = 0; is_whole && i < workers_.size(); ++i) {
+      assignments[i].udp.push_back(std::move(address[i]));
+      assignments[i].tcp.emplace_back(dup_cloexec(address.back()));
+      is_whole = static_cast<bool>(assignments[i].tcp.back());
+    }
+    if (is_whole) continue;
+    // The keeper counts before it sends (answerer_descriptors.h), but more sockets towards upstreams may be open than
+    // it counts.
+    log_.error("sockets_refused", {{"reason", "those of an address did not arrive whole, or no descriptor is free"}});
+    return false;
+  }
   auto waiting = std::make_shared<std::atomic<std::size_t>>(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    Worker::Assignment assignment{serving, {}, {}};
-    for (auto& address : sockets_) {
-      if (address.size() < workers_.size() + 1) continue;
-      assignment.udp.push_back(std::move(address[i]));
-      assignment.tcp.emplace_back(dup_cloexec(address.back()));
-    }
-    workers_[i]->assign(std::move(assignment), [this, waiting, generation] {
+    workers_[i]->assign(std::move(assignments[i]), [this, waiting, generation] {
       if (waiting->fetch_sub(1) == 1) keeper_.send(kServing, net::Packer().number(generation).body());
     });
   }

@@ -10,6 +10,7 @@
 #include <array>
 #include <utility>
 
+#include "app/answerer_descriptors.h"
 #include "app/keeper_impl.h"
 #include "app/keeper_rights.h"
 #include "app/precedence.h"
@@ -310,12 +311,30 @@ void Keeper::prepare(const net::Message& message) {
     log_.error("prepare_refused", {{"reason", "another user"}, {"user", wanted.user}});
     return refuse("the user stays until a restart");
   }
+  const auto is_needed = [](const Prepare::Address& address) { return !address.optional; };
+  const auto least = std::count_if(wanted.addresses.begin(), wanted.addresses.end(), is_needed);
+  if (const auto can = answerer_can_hold(static_cast<std::size_t>(least), wanted.workers); !can) {
+    return refuse(can.error().message);
+  }
   auto set = make_listen_set(wanted, active_ ? &*active_ : nullptr, log_, [this] { return may_bind_again(); });
   if (!set) return refuse(set.error().message);
+  if (const auto can = answerer_can_hold(set->bound.size(), wanted.workers); !can) return refuse(can.error().message);
   // Now: a commit that cannot be taken is too late, its checker has gone over to the new table.
   if (const auto room = try_to_open(kFilesOfACommit); !room) return refuse(room.error().message);
   pending_ = std::move(*set);
   checker_.channel().send(kPrepared, {}, {pending_->table.get(), pending_->counters.get()}, kSendPatienceMs);
+}
+
+// Else it would end with each set of sockets that it is sent.
+Result<void> Keeper::answerer_can_hold(std::size_t addresses, std::uint32_t workers) const {
+  const std::size_t served = active_ ? active_->bound.size() : 0;
+  const std::uint64_t needed = answerer_descriptors(workers, served, addresses);
+  const std::uint64_t allowed = open_files_allowed();  // to it as to us
+  if (needed <= allowed) return {};
+  const std::string beside = served > 0 ? fmt::format(" beside the {} it serves", served) : "";
+  return failure(
+      fmt::format("with {} addresses{} and workers = {} the answerer needs {} open files, and RLIMIT_NOFILE allows {}",
+                  addresses, beside, workers, needed, allowed));
 }
 
 void Keeper::refuse(const std::string& reason) {

@@ -10,6 +10,7 @@
 #include "app/keeper.h"
 #include "app/listen_set.h"
 #include "app/messages.h"
+#include "base/result.h"
 #include "net/fd.h"
 
 namespace har::app {
@@ -41,6 +42,7 @@ class Keeper {
   void let_go_first(const Child& answerer, const net::Message& message);
   void prepare(const net::Message& message);
   void refuse(const std::string& reason);
+  Result<void> answerer_can_hold(std::size_t addresses, std::uint32_t workers) const;
   void commit(net::Message& message);
   void drop_rights();
   void send_sockets();

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "answer/answer.h"
+#include "app/answerer_descriptors.h"
 #include "dns/types.h"
 #include "forward/forwarder.h"
 #include "forward/in_turn.h"
@@ -41,11 +42,14 @@ std::uint64_t random_seed() {
 
 // How many clients' connections one of `workers` may hold. Descriptors are kept back for the sockets towards the
 // upstreams and for what the keeper sends: else clients that only connect would end all forwarding, and the next
-// reload.
-std::uint32_t room_for_connections(std::uint32_t wanted, std::uint32_t workers) {
+// reload. None is enough for one at a time (front/tcp_front.h).
+std::uint32_t room_for_connections(std::uint32_t wanted, std::uint32_t workers, std::size_t addresses) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
-  const rlim_t kept_back = std::min<rlim_t>(limit.rlim_cur / 2, 256 + rlim_t{1024} * workers);
+  rlim_t kept_back = std::min<rlim_t>(limit.rlim_cur / 2, 256 + rlim_t{1024} * workers);
+  // Beside that one client and one upstream over TCP.
+  const rlim_t reload = answerer_descriptors(workers, addresses, addresses) + rlim_t{2} * workers;
+  if (reload <= limit.rlim_cur) kept_back = std::max(kept_back, reload);  // else the keeper refuses it in any case
   return static_cast<std::uint32_t>(std::min<rlim_t>(wanted, (limit.rlim_cur - kept_back) / workers));
 }
 
@@ -249,7 +253,7 @@ struct Worker::Impl {
     options.max_in_flight = std::max(1U, limits.max_in_flight / shared.workers);
     forwarder.set_options(options);
     const std::uint32_t share = std::max(1U, limits.tcp_max_connections / shared.workers);
-    const std::uint32_t room = room_for_connections(share, shared.workers);
+    const std::uint32_t room = room_for_connections(share, shared.workers, order.assignment.udp.size());
     if (room < share && index == 0) {
       shared.log->warning("tcp_connections_limited", {{"to", room}, {"wanted", share}, {"reason", "RLIMIT_NOFILE"}});
     }

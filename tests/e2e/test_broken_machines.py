@@ -13,7 +13,7 @@ import pytest
 
 from lab import dnsclient
 from lab.daemon import HARD, SANITIZED
-from lab.net import wait_until
+from lab.net import loopback, wait_until
 from lab.own_network import bind_over, in_own_network
 from lab.surroundings import (ignoring_signals, limited, without_netlink_and_inotify, without_standard_descriptors)
 
@@ -160,6 +160,82 @@ def test_a_reload_that_would_leave_the_keeper_without_descriptors_is_refused(lab
     daemon.wait_for_answer("a.test", [second.address], 6)  # the checker writes to the table that is served
     daemon.reload(more)
     daemon.wait_for_answer("b.test", [second.address], 3)
+
+
+def ask_all_addresses(daemon, web):
+    """For a name of ours over UDP and TCP; and once each for one that is forwarded: every such query may open a socket."""
+    for tcp in (False, True):
+        for address in daemon.listen:
+            assert dnsclient.addresses(dnsclient.ask((address, daemon.port), "a.test", tcp=tcp)) == [web.address]
+        assert daemon.addresses("x.test", tcp=tcp) == ["192.0.2.1"]
+
+
+def test_the_least_descriptors_are_enough_for_two_addresses_and_a_reload(lab):
+    web = lab.web()
+    upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    body = f"nameservers = {{ {upstream.spec} }}\n" + names(web)
+    daemon = lab.daemon(body, start=False, listen=[loopback(), loopback()])
+    daemon.start(preexec_fn=limited(resource.RLIMIT_NOFILE, 32))
+    before = processes(daemon)
+    for _ in range(3):
+        ask_all_addresses(daemon, web)
+        daemon.reload()
+    ask_all_addresses(daemon, web)
+    assert processes(daemon) == before
+
+
+def needed_files(daemon, allowed):
+    return int(re.findall(f"the answerer needs ([0-9]+) open files, and RLIMIT_NOFILE allows {allowed}", daemon.log())[-1])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_more_addresses_than_the_answerer_has_descriptors_for_are_refused_with_their_number(lab, workers):
+    web = lab.web()
+    upstream = lab.script({("x.test", "A"): ["192.0.2.1"]})
+    daemon = lab.daemon(f"nameservers = {{ {upstream.spec} }}\n" + names(web), start=False,
+                        listen=[loopback() for _ in range(9)], extra=f"workers = {workers}")
+    daemon.start(wait=False, preexec_fn=limited(resource.RLIMIT_NOFILE, 32))
+    assert daemon.process.wait(timeout=5) == 1
+    enough = needed_files(daemon, 32)
+    daemon.start(preexec_fn=limited(resource.RLIMIT_NOFILE, enough))
+    before = processes(daemon)
+    ask_all_addresses(daemon, web)
+    daemon.reload(expect="reload_refused")
+    enough_for_reload = needed_files(daemon, enough)
+    ask_all_addresses(daemon, web)
+    assert processes(daemon) == before
+    daemon.stop()
+    daemon.start(preexec_fn=limited(resource.RLIMIT_NOFILE, enough_for_reload))
+    before = processes(daemon)
+    daemon.reload()
+    ask_all_addresses(daemon, web)
+    assert processes(daemon) == before and "sockets_refused" not in daemon.log()
+    daemon.stop()
+    # However many clients connect, they leave what the next reload needs.
+    daemon.start(preexec_fn=limited(resource.RLIMIT_NOFILE, enough_for_reload + 4 * workers))
+    before = processes(daemon)
+    connections = [socket.create_connection(daemon.server, timeout=1) for _ in range(50)]
+    ask_all_addresses(daemon, web)
+    daemon.reload()
+    ask_all_addresses(daemon, web)
+    assert processes(daemon) == before and "sockets_refused" not in daemon.log()
+    for connection in connections:
+        connection.close()
+
+
+def test_a_reload_to_more_addresses_than_there_are_descriptors_for_leaves_the_old_ones_serving(lab):
+    web = lab.web()
+    daemon = lab.daemon(names(web), start=False)
+    daemon.start(preexec_fn=limited(resource.RLIMIT_NOFILE, 64))
+    before = processes(daemon)
+    listen = daemon.listen
+    daemon.listen = listen + [loopback() for _ in range(60)]
+    daemon.reload(names(web), expect="reload_refused")
+    assert needed_files(daemon, 64) > 64
+    assert daemon.addresses("a.test") == [web.address]
+    assert processes(daemon) == before and "event=process_ended" not in daemon.log()
+    daemon.listen = listen
+    daemon.reload(names(web))
 
 
 # ---- memory
