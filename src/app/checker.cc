@@ -16,6 +16,11 @@ using std::chrono::seconds;
 
 constexpr Duration kBeatInterval = milliseconds(500);
 constexpr Duration kAdoptInterval = milliseconds(50);
+constexpr Duration kAdoptIntervalWhileLost = milliseconds(500);  // that may be for days
+// What nothing was observed of: after the first round, when upstreams that failed have been asked three times again;
+// and where that never ends, because addresses change faster than they can be checked.
+constexpr Duration kAdoptedAfterFirstRound = seconds(10);
+constexpr Duration kAdoptedAtLast = std::chrono::minutes(5);
 constexpr Duration kLookDelay = milliseconds(50);  // many endpoints that begin are one look at their ways
 constexpr Duration kCopyPatience = milliseconds(100);
 constexpr Duration kReadyAtLast = seconds(2);       // SEMANTICS "Answering" 5
@@ -42,6 +47,7 @@ Checker::Checker(Log& log, net::Channel keeper)
     : log_(log),
       keeper_(std::move(keeper)),
       born_(net::now()),
+      adopted_until_(born_ + kAdoptedAtLast),
       beat_timer_(loop_, [this] { on_beat(); }),
       tick_(loop_, [this] { on_tick(); }),
       flush_(loop_, [this] { on_flush(); }),
@@ -225,10 +231,12 @@ void Checker::write_slot(std::uint32_t slot) {
 
 // What our predecessor observed is worth more than what we have only read; and more than the first of our own
 // observations, where nothing is known yet of an endpoint that may stand before that one. For the others we wait no
-// longer than a start does.
+// longer than a start does. Where nothing can be observed, because its hosts have no addresses any more, it must end
+// all the same; unless our network is lost, which is why nothing is.
 bool Checker::may_replace_adopted(std::uint32_t slot) const {
-  if (network_lost_ || !directory_->has_own_observation(slot)) return false;
-  if (net::now() - born_ >= kReadyAtLast) return true;
+  const Instant now = net::now();
+  if (!directory_->has_own_observation(slot)) return !network_lost_ && now >= adopted_until_;
+  if (now - born_ >= kReadyAtLast) return true;
   const auto endpoints = directory_->report(slot);
   const auto is_unknown = [](const health::EndpointReport& e) { return e.state == health::State::kUnknown; };
   if (std::any_of(endpoints.begin(), endpoints.end(), is_unknown)) return false;
@@ -242,12 +250,18 @@ bool Checker::may_replace_adopted(std::uint32_t slot) const {
 }
 
 void Checker::adopt_observed_slots() {
+  const Instant now = net::now();
+  if (network_lost_) {
+    adopted_until_ = now + kAdoptedAtLast;  // from its return on
+  } else if (directory_->first_round_done()) {
+    adopted_until_ = std::min(adopted_until_, now + kAdoptedAfterFirstRound);
+  }
   std::erase_if(adopted_, [this](std::uint32_t slot) {
     if (!may_replace_adopted(slot)) return false;
     memory_.writer->write(slot, directory_->content(slot));
     return true;
   });
-  if (!adopted_.empty()) adopt_.set(kAdoptInterval);
+  if (!adopted_.empty()) adopt_.set(network_lost_ ? kAdoptIntervalWhileLost : kAdoptInterval);
 }
 
 void Checker::tell_events(std::vector<health::Event>& events) {

@@ -138,6 +138,7 @@ class Checker {
   // Not the zeros: counted before memory_ was made; found in it when we were born, a predecessor's.
   std::map<std::string, std::uint64_t> queries_before_, queries_found_;
   std::vector<std::uint32_t> adopted_;  // slots as a predecessor left them, see write_slot()
+  Instant adopted_until_;               // however little is known of them then
   std::optional<health::Directory> directory_;
   std::optional<net::Mailbox<store::Loaded>> late_;  // outlives the store, which posts to it
   std::optional<store::Store> store_;

@@ -36,6 +36,7 @@ struct CheckEntry {
   CheckId id = 0;
   std::optional<Outcome> last_outcome;
   bool observed = false;   // by ourselves, not from the store
+  bool counted = false;    // one of these observations said something of the endpoint: it was no silence of our own
   bool announced = false;  // its start has been told
   bool repaced = false;    // in the list of the next Changes
   Pace pace;               // as last computed

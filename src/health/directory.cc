@@ -147,7 +147,7 @@ table::SlotContent Directory::content(std::uint32_t slot) const { return impl_->
 
 bool Directory::has_own_observation(std::uint32_t slot) const {
   const std::vector<Endpoint>& endpoints = impl_->names.at(slot).endpoints;
-  return std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.check->observed; });
+  return std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.check->counted; });
 }
 
 bool Directory::first_round_done() const { return impl_->hosts_not_attempted == 0 && impl_->book.unobserved() == 0; }

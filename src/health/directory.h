@@ -153,7 +153,8 @@ class Directory {
   const CheckTarget& target(CheckId check) const;
   Pace pace(CheckId check) const;
   table::SlotContent content(std::uint32_t slot) const;
-  // True when an observation (not only stored state) has been made for one of the name's endpoints.
+  // True when an observation (not only stored state) of one of the name's endpoints has counted: silence while this
+  // host's network is lost does not, nor does it while it is doubted.
   bool has_own_observation(std::uint32_t slot) const;
   // Every running check has had its first observation, and every host its first resolution attempt ended.
   bool first_round_done() const;

@@ -38,6 +38,7 @@ std::string reason_of(const Hysteresis::Cause& cause, const Observation& observa
 bool Directory::Impl::apply(CheckEntry& check, const Observation& observation, Instant now) {
   const bool ok = observation.outcome == Outcome::kOk;
   bool changed = false;
+  check.counted = true;
   for (CheckEntry::Verdict& verdict : check.verdicts) {
     Hysteresis& hysteresis = verdict.hysteresis;
     const State before = hysteresis.state();

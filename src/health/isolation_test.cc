@@ -299,6 +299,36 @@ TEST(Doubt, ALostRouteFreezesEvenOneEndpointAndTakesItsLastFailuresBack) {
   EXPECT_EQ(world.state(0), State::kDown);
 }
 
+TEST(Doubt, OnlyWhatCountsIsAnObservationOfOnesOwn) {
+  Directory directory("id", 1);
+  const Instant now{std::chrono::hours(1)};
+  auto config = std::make_shared<config::Config>();
+  for (const char* address : {"192.0.2.1", "127.0.0.2"}) {
+    config::Check check;
+    check.host = address;
+    config::Candidate candidate;
+    candidate.title = address;
+    candidate.check = config::SharedCheck(check);
+    config::Name& name = config->names.emplace_back();
+    name.host = std::string(address) + ".example";
+    name.candidates.push_back(candidate);
+  }
+  directory.configure(config, now);
+  directory.set_routes(false, {}, now);
+  Observation silence;
+  silence.outcome = Outcome::kTimeout;
+  silence.started = now;
+  const auto checks = directory.take_changes().started;
+  for (const CheckId check : checks) directory.observe(check, silence, now);
+  EXPECT_TRUE(directory.first_round_done());
+  EXPECT_FALSE(directory.has_own_observation(0)) << "it may be our network's";
+  EXPECT_TRUE(directory.has_own_observation(1)) << "the network is no excuse on loopback";
+  directory.set_routes(true, {}, now);
+  silence.outcome = Outcome::kResponseError;
+  for (const CheckId check : checks) directory.observe(check, silence, now);
+  EXPECT_TRUE(directory.has_own_observation(0));
+}
+
 TEST(Doubt, AnUpstreamIsASignOfLifeUnlessItIsOnThisHost) {
   World world(5);
   world.pass(seconds(2));

@@ -16,6 +16,7 @@ import pytest
 from lab import dnsclient
 from lab.daemon import BUILD, HARD, Daemon, is_running
 from lab.net import free_port, loopback, wait_until
+from lab.own_network import in_own_network
 
 
 @pytest.fixture
@@ -98,6 +99,45 @@ def test_a_new_checker_that_knows_nothing_does_not_answer_a_farther_tier_before_
         assert daemon.addresses("a.test") == [near.address]
     near.kill()
     daemon.wait_for_answer("a.test", [far.address], 4)
+
+
+@pytest.mark.parametrize("says", ["SERVFAIL", "NXDOMAIN"])
+def test_a_new_checker_does_not_answer_for_ever_what_it_can_neither_resolve_nor_check(lab, says):
+    web = lab.web()
+    upstream = lab.script({("web.test", "A"): [web.address]})
+    daemon = lab.daemon(f"""
+        state_max_age = 0 nameservers = {{ {upstream.spec} }}
+        name a.test {{ candidate web.test {{ check_port = {web.port} }} }}""")
+    daemon.wait_for_answer("a.test", [web.address], 3)
+
+    def act(query, tcp):
+        reply = dns.message.make_response(query, recursion_available=True)
+        reply.set_rcode(dns.rcode.from_text(says))
+        return reply
+
+    upstream.act = act
+    web.kill()
+    os.kill(daemon.children()["hard-checker"], signal.SIGKILL)
+    wait_until(lambda: daemon.ask("a.test").rcode() == dns.rcode.SERVFAIL, 14, what="the end of the old answer")
+
+
+@in_own_network
+def test_a_new_checker_without_a_network_finds_dead_what_is_on_this_host(lab):
+    near, other = lab.webs({}, {})
+    upstream = lab.script({})
+    daemon = lab.daemon(f"""
+        nameservers = {{ {upstream.spec} }}
+        defaults {{ selection_method = failover check_frequency = 0.5 failure_mode = nodata }}
+        name a.test {{ candidate one {{ check_address = "{near.url}" }} candidate two {{ check_address = "{other.url}" }} }}
+        name b.test {{ failure_mode = all candidate far {{ check_address = "http://192.0.2.1/" }} }}""")
+    daemon.wait_for_log("event=network_lost")
+    daemon.wait_for_answer("a.test", [near.address], 3)
+    before = daemon.children()["hard-checker"]
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: daemon.children().get("hard-checker", before) != before, 2, what="a new checker")
+    near.kill()
+    daemon.wait_for_answer("a.test", [other.address], 6)
+    assert daemon.addresses("b.test") == ["192.0.2.1"]
 
 
 def test_a_new_checker_does_not_bring_back_what_its_predecessor_has_just_found_dead(lab):
