@@ -23,7 +23,7 @@ class Rounds {
   Instant next() const { return spent_ + kEvery; }  // after a refusal: when the next one may be taken
 
  private:
-  Instant spent_{};
+  Instant spent_ = Instant::min();  // long ago, also just after boot, where the clock begins
 };
 
 }  // namespace har::app

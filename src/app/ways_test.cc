@@ -149,5 +149,13 @@ TEST(Rounds, TenAtOnceAndThenOneEveryTenSeconds) {
   EXPECT_FALSE(rounds.take(now + seconds(500)));
 }
 
+TEST(Rounds, TenAtOnceAlsoJustAfterBoot) {
+  Rounds rounds;
+  const Instant now{seconds(3)};
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(rounds.take(now));
+  EXPECT_FALSE(rounds.take(now));
+  EXPECT_EQ(rounds.next(), now + seconds(10));
+}
+
 }  // namespace
 }  // namespace har::app
