@@ -5,13 +5,13 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
 #include <set>
 
 #include "app/checker.h"
 #include "app/checker_rights.h"
 #include "app/config_files.h"
+#include "app/host_seed.h"
 #include "app/process.h"
 #include "app/table_plan.h"
 #include "config/compact.h"
@@ -36,16 +36,6 @@ std::uint64_t random_seed() {
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
     seed = static_cast<std::uint64_t>(net::now().time_since_epoch().count());
   return seed;
-}
-
-// What makes this host another than its neighbours, for selection_method = hash.
-std::string machine_id() {
-  for (const char* path : {"/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/hostname"}) {
-    std::ifstream file(path);
-    std::string id;
-    if (std::getline(file, id) && !id.empty()) return id;
-  }
-  return "har";
 }
 
 }  // namespace
@@ -96,7 +86,7 @@ std::optional<int> Checker::start() {
     open_store(is_resumed ? kStorePatienceBesideAnAnswerer : kStorePatience);
     copy_.emplace(data_file_, log_);
     const Instant now = net::now();
-    directory_.emplace(machine_id(), random_seed());
+    directory_.emplace(host_seed(), random_seed());
     beat();
     directory_->configure(config_, now);
     beat();

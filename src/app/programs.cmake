@@ -14,7 +14,7 @@ target_link_libraries(har_app_keeper PUBLIC har_app_base)
 
 add_library(har_app_checker STATIC ${app}/checker.cc ${app}/checker_start.cc ${app}/checker_configuration.cc
             ${app}/checker_store.cc ${app}/checker_network.cc ${app}/accepted_copy.cc ${app}/bundle.cc ${app}/config_files.cc
-            ${app}/moved_candidates.cc
+            ${app}/moved_candidates.cc ${app}/host_seed.cc
             ${app}/network_watch.cc ${app}/table_plan.cc ${app}/upstream_source.cc ${app}/ways.cc)
 target_link_libraries(har_app_checker PUBLIC har_app_base har_app_filter har_config har_table har_health har_probe har_store)
 

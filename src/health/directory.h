@@ -95,7 +95,7 @@ struct StoredEndpoint {
 
 class Directory {
  public:
-  // `host_seed`: for selection_method hash (machine-id); `seed`: for everything random.
+  // `host_seed`: for selection_method hash (machine-id and host name); `seed`: for everything random.
   Directory(std::string host_seed, std::uint64_t seed);
   ~Directory();
 
