@@ -33,6 +33,11 @@ HostRecord::HostRecord(Duration frequency, Instant now) : frequency_(frequency) 
   for (Side& side : sides_) side.next = now;
 }
 
+void HostRecord::set_frequency(Duration frequency, Instant now, double random) {
+  frequency_ = frequency;
+  for (Side& side : sides_) side.next = std::min(side.next, now + until_next(Duration::max(), random));
+}
+
 void HostRecord::remember(const std::vector<IpAddress>& addresses) {
   for (Side& side : sides_) {
     if (side.known != Known::kNothing) return;
@@ -55,9 +60,9 @@ HostRecord::Due HostRecord::take_due(Instant now) {
   return {.v4 = sides_[0].asking, .v6 = sides_[1].asking};
 }
 
-Duration HostRecord::until_next(std::uint32_t ttl, double random) const {
+Duration HostRecord::until_next(Duration ttl, double random) const {
   const Duration longest = std::max<Duration>(kShortest, frequency_ * kMostFrequencies);
-  const auto wait = std::clamp<Duration>(seconds(ttl), kShortest, longest);
+  const auto wait = std::clamp<Duration>(ttl, kShortest, longest);
   return std::max<Duration>(kShortest, from_seconds(to_seconds(wait) * (1 - 0.1 * random)));
 }
 
@@ -74,7 +79,7 @@ HostNews HostRecord::ended(Family family, const DnsEnding& ending, Instant now, 
   } else {
     side.answered = true;
     side.failures = 0;
-    side.next = now + until_next(ending.answer.ttl, random);
+    side.next = now + until_next(seconds(ending.answer.ttl), random);
     side.known = ending.answer.status == Status::kFound    ? Known::kGood
                  : ending.answer.status == Status::kNoData ? Known::kNoData
                                                            : Known::kNxDomain;

@@ -49,7 +49,8 @@ class HostRecord {
   static constexpr Duration kCompany = std::chrono::milliseconds(300);
 
   HostRecord(Duration frequency, Instant now);  // to be asked at once
-  void set_frequency(Duration frequency) { frequency_ = frequency; }
+  // What was to be asked later than the new frequency allows is asked earlier. `random`: as in ended().
+  void set_frequency(Duration frequency, Instant now, double random);
   // Addresses from an earlier life: what a family keeps until its first answer.
   void remember(const std::vector<IpAddress>& addresses);
 
@@ -80,7 +81,7 @@ class HostRecord {
     std::string_view why;
   };
   bool is_negative(const Side& side) const { return side.known == Known::kNoData || side.known == Known::kNxDomain; }
-  Duration until_next(std::uint32_t ttl, double random) const;
+  Duration until_next(Duration ttl, double random) const;
   HostNews judge(Instant now);
   HostNews tell();
   HostNews failed(std::string_view why, bool silent) const;

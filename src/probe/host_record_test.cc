@@ -69,6 +69,23 @@ TEST(HostRecord, TheTtlIsHonouredBetweenASecondAndFifteenFrequencies) {
   }
 }
 
+TEST(HostRecord, AShorterFrequencyBindsTheQuestionThatWasSetForLater) {
+  World w;
+  w.record.set_frequency(seconds(300), w.now, 0);
+  w.round(good(kFour, 3'600), good(kSix, 3'600));
+  EXPECT_EQ(w.wait(), seconds(3'600));
+  w.now += seconds(100);
+  w.record.set_frequency(seconds(1), w.now, 1.0);
+  EXPECT_EQ(w.wait(), milliseconds(13'500));
+  w.now += seconds(10);
+  w.record.set_frequency(seconds(1), w.now, 0);  // once more: nobody is put off
+  EXPECT_EQ(w.wait(), milliseconds(3'500));
+  w.record.set_frequency(seconds(300), w.now, 0);
+  EXPECT_EQ(w.wait(), milliseconds(3'500));
+  w.round(good(kFour, 3'600), good(kSix, 3'600));  // both, still
+  EXPECT_EQ(w.wait(), seconds(3'600));
+}
+
 TEST(HostRecord, TheNextQuestionComesUpToATenthEarlier) {
   HostRecord record(seconds(2), Instant());
   record.take_due(Instant());
@@ -130,7 +147,7 @@ TEST(HostRecord, NegativeForBothTwiceAMinuteApartWithdraws) {
   for (const Status status : {Status::kNxDomain, Status::kNoData}) {
     for (const std::uint32_t ttl : {0U, 5U, 900U}) {
       World w;
-      w.record.set_frequency(seconds(120));  // the TTL may be followed up to half an hour
+      w.record.set_frequency(seconds(120), w.now, 0);  // the TTL may be followed up to half an hour
       w.round(good(kFour, 1), good(kSix, 1));
       const Instant first = w.now + w.wait();
       HostNews news;

@@ -242,10 +242,12 @@ void Resolver::set_hosts(std::vector<Host> hosts) {
   }
   for (const auto& [host, frequency] : wanted) {
     const auto [at, is_new] = me.entries.try_emplace(host, frequency, now);
-    at->second.record.set_frequency(frequency);
-    if (!is_new) continue;
-    at->second.number = ++me.last_serial;
-    at->second.host = &at->first;
+    if (is_new) {
+      at->second.number = ++me.last_serial;
+      at->second.host = &at->first;
+    } else {
+      at->second.record.set_frequency(frequency, now, me.random(me.generator));
+    }
     me.place(at->second);
   }
   me.arm();

@@ -39,7 +39,8 @@ class Resolver {
     std::string host;
     Duration frequency;
   };
-  void set_hosts(std::vector<Host> hosts);  // new ones are asked at once; what stays keeps its timers
+  // New ones are asked at once; what stays keeps its timers, but for those that a shorter frequency makes earlier.
+  void set_hosts(std::vector<Host> hosts);
   // After set_hosts(): addresses of a host from an earlier life. A family keeps them until its first answer, where the
   // other family alone answers.
   void remember(const std::string& host, const std::vector<IpAddress>& addresses);

@@ -405,6 +405,16 @@ TEST(Resolver, HostsThatLeaveAreNotHeardOfAndHostsThatStayKeepTheirTimers) {
   EXPECT_EQ(asked, 2);
 }
 
+TEST(Resolver, AHostWhoseFrequencyGetsShorterIsAskedInItsTime) {
+  Upstream upstream([](const Asked&) { return kGood; });
+  Bench b;
+  b.resolver.set_upstreams({upstream.address()}, seconds(1));
+  b.ask({"a.example.test"}, seconds(4));
+  ASSERT_TRUE(b.run_until([&] { return b.resolved["a.example.test"].size() == 1; }));
+  b.ask({"a.example.test"}, milliseconds(10));
+  EXPECT_TRUE(b.run_until([&] { return b.resolved["a.example.test"].size() == 2; }));  // after a second, not 60
+}
+
 TEST(Resolver, WhatIsNoNameFailsAndDisturbsNobody) {
   Upstream upstream([](const Asked&) { return kGood; });
   Bench b;
