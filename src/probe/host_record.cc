@@ -83,6 +83,9 @@ HostNews HostRecord::ended(Family family, const DnsEnding& ending, Instant now, 
     side.known = ending.answer.status == Status::kFound    ? Known::kGood
                  : ending.answer.status == Status::kNoData ? Known::kNoData
                                                            : Known::kNxDomain;
+    if (side.known == Known::kGood) side.first_negative = std::nullopt;
+    if (is_negative(side) && !side.first_negative) side.first_negative = now;
+    side.is_gone = side.first_negative && now - *side.first_negative >= kBetweenNegatives;
     side.fresh = ending.answer.addresses;
     // The order in a reply changes from one to the next and means nothing.
     std::sort(side.fresh.begin(), side.fresh.end());
@@ -110,11 +113,13 @@ HostNews HostRecord::judge(Instant now) {
   const auto good = [](const Side& side) { return side.known == Known::kGood && side.failures == 0; };
   const bool news = (a.answered || b.answered) && (good(a) || good(b));
   if (news) {
+    negatives_ = 0;
     const bool one_failed = a.failed || b.failed;
     // Those without addresses are asked again with those that have some: their own TTL, often none at all, is no reason
     // to ask every second.
     if (a.answered && is_negative(a)) a.next = b.next;
     if (b.answered && is_negative(b)) b.next = a.next;
+    for (Side* side : {&a, &b}) ask_in_time(*side);
     if (told_alone_ && one_failed) return {};  // nothing has changed since
     return tell();
   }
@@ -122,37 +127,36 @@ HostNews HostRecord::judge(Instant now) {
     const bool both_now = a.failures == 0 && b.failures == 0;
     if (both_now) {
       count(negatives_);
-      if (!first_negative_) first_negative_ = now;
-      const bool confirmed = now - *first_negative_ >= kBetweenNegatives;
       // A negative answer without a TTL of its own (no SOA) is asked again as a failure would be.
       for (Side* side : {&a, &b}) {
         if (side->next - now <= kShortest) side->next = now + retry_after(negatives_);
-        if (!confirmed) side->next = std::min(side->next, *first_negative_ + kBetweenNegatives);
+        if (!side->is_gone) side->next = std::min(side->next, *side->first_negative + kBetweenNegatives);
       }
-      if (confirmed && !withdrawn_) {
-        withdrawn_ = true;
-        a.addresses.clear();
-        b.addresses.clear();
-        return {.what = HostNews::What::kAddresses};
-      }
+      const auto is_lost = [](const Side& side) { return side.is_gone && !side.addresses.empty(); };
+      if (is_lost(a) || is_lost(b) || (a.is_gone && b.is_gone && !withdrawn_)) return tell();
     }
+    for (Side* side : {&a, &b}) ask_in_time(*side);
     const bool nx = a.known == Known::kNxDomain || b.known == Known::kNxDomain;
     return failed(nx ? "NXDOMAIN" : "no addresses", false);
   }
   if (a.answered) a.next = std::max(a.next, b.next);  // negative, and alone it decides nothing
   if (b.answered) b.next = std::max(b.next, a.next);
+  for (Side* side : {&a, &b}) ask_in_time(*side);
   // Where the negative one was asked alone, it is the other that is still wanting.
   const Side& culprit = a.failed || (!b.failed && a.failures > 0) ? a : b;
   return failed(culprit.why, a.failed && b.failed ? a.silent && b.silent : culprit.silent);
 }
 
+// For the answer that withdraws.
+void HostRecord::ask_in_time(Side& side) const {
+  if (side.addresses.empty() || !side.first_negative || side.is_gone || side.failures > 0) return;
+  side.next = std::min(side.next, *side.first_negative + kBetweenNegatives);
+}
+
 HostNews HostRecord::tell() {
-  first_negative_ = std::nullopt;
-  negatives_ = 0;
-  withdrawn_ = false;
   for (Side& side : sides_) {
-    if (side.asking || side.failed || side.known == Known::kNothing) continue;  // keeps what it has
-    if (side.known != Known::kGood) side.addresses = {};
+    if (side.asking || side.failed) continue;  // keeps what it has
+    if (side.is_gone) side.addresses = {};
     if (!side.fresh.empty()) side.addresses = std::exchange(side.fresh, {});
   }
   // Too many: each family gets its half, and what the other leaves.
@@ -165,6 +169,7 @@ HostNews HostRecord::tell() {
     if (news.addresses.size() == kMostAddresses) break;
     news.addresses.push_back(address);
   }
+  withdrawn_ = news.addresses.empty();
   return news;
 }
 

@@ -4,9 +4,10 @@
 // is to be told: new addresses, a withdrawal, or that things stay as they were.
 //     good                       replaces the family's addresses; asked again after its TTL, between 1 s and 15 times
 //                                the check frequency
-//     NODATA, NXDOMAIN           with the other family good: the family has none
-//                                with the other failing, now or when it was last asked: nothing changes
-//                                of both families: twice, 60 s or more apart, withdraws; till then nothing changes
+//     NODATA, NXDOMAIN           a family without addresses stays so; one that has some loses them by the second such
+//                                answer, 60 s or more after the first one, and is asked in time for it; a good answer
+//                                of its own begins anew
+//                                with the other family failing, now or when it was last asked: nothing changes
 //     SERVFAIL, silence, …       keeps the family's last addresses; asked again after 1 s, doubling to 30 s
 // A good family waits kCompany for the other, so that one answer tells of both; then it is told alone, and the other
 // family keeps its last addresses.
@@ -72,6 +73,8 @@ class HostRecord {
     std::vector<IpAddress> addresses;  // of the last good answer that was told; what is kept when the next one fails
     std::vector<IpAddress> fresh;      // of a good answer that is not told yet
     Known known = Known::kNothing;     // by the last answer
+    MaybeInstant first_negative;       // since the last good one
+    bool is_gone = false;              // another one confirmed it
     bool asking = false;
     bool answered = false;      // in this round: an answer, good or negative, came
     bool failed = false;        // in this round
@@ -83,16 +86,16 @@ class HostRecord {
   bool is_negative(const Side& side) const { return side.known == Known::kNoData || side.known == Known::kNxDomain; }
   Duration until_next(Duration ttl, double random) const;
   HostNews judge(Instant now);
+  void ask_in_time(Side& side) const;
   HostNews tell();
   HostNews failed(std::string_view why, bool silent) const;
 
   Duration frequency_;
   std::array<Side, 2> sides_;  // IPv4, IPv6
   Instant company_until_ = kNever;
-  MaybeInstant first_negative_;  // of an unbroken row
-  bool told_alone_ = false;      // in this round, before the other family ended
-  bool withdrawn_ = false;
-  std::uint8_t negatives_ = 0;
+  bool told_alone_ = false;     // in this round, before the other family ended
+  bool withdrawn_ = false;      // told last: no addresses
+  std::uint8_t negatives_ = 0;  // rounds in a row in which both families were
 };
 
 }  // namespace har::probe

@@ -140,7 +140,75 @@ TEST(HostRecord, AFamilyThatFailsKeepsItsLastAddressesWhileTheOtherIsReplaced) {
   const auto due = w.record.take_due(w.now);
   EXPECT_FALSE(due.v4);
   EXPECT_TRUE(due.v6);
-  EXPECT_EQ(w.record.ended(Family::kV6, negative(), w.now, 0).addresses, list({"192.0.2.9"}));
+  EXPECT_EQ(w.record.ended(Family::kV6, negative(), w.now, 0).addresses, list({"192.0.2.9", "2001:db8::1"}));
+}
+
+TEST(HostRecord, AFamilyLosesItsAddressesByTheSecondNegativeAnswerOfAMinuteWhateverTheOtherSays) {
+  for (const Status status : {Status::kNxDomain, Status::kNoData}) {
+    for (const Family family : {Family::kV4, Family::kV6}) {
+      for (const std::uint32_t ttl : {0U, 7U, 900U}) {
+        World w;
+        const bool is_v4 = family == Family::kV4;
+        w.record.set_frequency(seconds(120), w.now, 0);
+        w.round(good(kFour, 1), good(kSix, 1));
+        const Instant first = w.now + w.wait();
+        List told = kBoth;
+        for (int asked = 0; told == kBoth; ++asked) {
+          ASSERT_LT(asked, 200);
+          const HostNews news =
+              is_v4 ? w.round(negative(status, 0), good(kSix, ttl)) : w.round(good(kFour, ttl), negative(status, 0));
+          ASSERT_EQ(news.what, What::kAddresses);
+          told = news.addresses;
+        }
+        EXPECT_EQ(told, is_v4 ? kSix : kFour);
+        EXPECT_GE(w.now - first, seconds(60)) << ttl;
+        EXPECT_LE(w.now - first, seconds(61)) << ttl;
+      }
+    }
+  }
+}
+
+TEST(HostRecord, AGoodAnswerOfItsOwnKeepsAFamilyForAnotherMinute) {
+  World w;
+  w.round(good(kFour, 30), good(kSix, 30));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(w.round(good(kFour, 30), negative(Status::kNoData, 30)).addresses, kBoth);
+    EXPECT_EQ(w.round(good(kFour, 30), negative(Status::kNoData, 30)).addresses, kBoth);
+    EXPECT_EQ(w.round(good(kFour, 30), good(kSix, 30)).addresses, kBoth);
+  }
+}
+
+TEST(HostRecord, ADeniedFamilyIsAskedAgainInTimeThoughTheOtherFailsThatWasDeniedBefore) {
+  World w;
+  w.record.set_frequency(seconds(300), w.now, 0);
+  w.round(good(kFour, 1), good(kSix, 1));
+  w.round(good(kFour, 1), negative(Status::kNoData, 0));
+  const Instant first = w.now + seconds(1);
+  w.round(negative(Status::kNoData, 3'600), bad());
+  EXPECT_EQ(w.now, first);
+  for (;;) {
+    w.now = w.record.next_event();
+    ASSERT_LE(w.now, first + seconds(60));
+    const auto due = w.record.take_due(w.now);
+    if (due.v6) w.record.ended(Family::kV6, bad(), w.now, 0);
+    if (due.v4) break;
+  }
+  EXPECT_EQ(w.now, first + seconds(60));
+}
+
+TEST(HostRecord, EachFamilyIsWithdrawnInItsOwnTime) {
+  World w;
+  w.round(good(kFour, 30), good(kSix, 30));
+  w.round(good(kFour, 30), negative(Status::kNoData, 30));
+  const Instant first = w.now;
+  std::vector<std::pair<Duration, List>> told;
+  while (told.size() < 2) {
+    ASSERT_LT(w.now, first + seconds(200));
+    const HostNews news = w.round(negative(Status::kNoData, 30), negative(Status::kNoData, 30));
+    if (news.what == What::kAddresses) told.emplace_back(w.now - first, news.addresses);
+  }
+  EXPECT_EQ(told[0], std::pair(Duration(seconds(60)), kFour));
+  EXPECT_EQ(told[1], std::pair(Duration(seconds(90)), List()));
 }
 
 TEST(HostRecord, NegativeForBothTwiceAMinuteApartWithdraws) {
@@ -266,11 +334,13 @@ TEST(HostRecord, AGoodFamilyWaitsALittleForTheOtherAndIsThenToldAlone) {
   EXPECT_EQ(w.record.ended(Family::kV6, silent(), w.now + seconds(2), 0).what, What::kNothing);
 }
 
-TEST(HostRecord, RememberedAddressesAreKeptByAFamilyUntilItsFirstAnswer) {
+TEST(HostRecord, RememberedAddressesAreKeptByAFamilyUntilItsFirstGoodAnswer) {
   World w;
   w.record.remember(kBoth);
   EXPECT_EQ(w.round(good(list({"192.0.2.9"}), 30), silent()).addresses, list({"192.0.2.9", "2001:db8::1"}));
-  EXPECT_EQ(w.round(good(list({"192.0.2.9"}), 30), negative()).addresses, list({"192.0.2.9"}));
+  EXPECT_EQ(w.round(good(list({"192.0.2.9"}), 30), negative()).addresses, list({"192.0.2.9", "2001:db8::1"}));
+  EXPECT_EQ(w.round(good(list({"192.0.2.9"}), 30), good(list({"2001:db8::9"}))).addresses,
+            list({"192.0.2.9", "2001:db8::9"}));
 }
 
 TEST(HostRecord, AtMost64AddressesWithRoomForBothFamilies) {

@@ -41,8 +41,8 @@ class Resolver {
   };
   // New ones are asked at once; what stays keeps its timers, but for those that a shorter frequency makes earlier.
   void set_hosts(std::vector<Host> hosts);
-  // After set_hosts(): addresses of a host from an earlier life. A family keeps them until its first answer, where the
-  // other family alone answers.
+  // After set_hosts(): addresses of a host from an earlier life. A family keeps them until its first good answer, or
+  // until a second negative one.
   void remember(const std::string& host, const std::vector<IpAddress>& addresses);
   ResolverStats stats(const std::string& host) const;
 

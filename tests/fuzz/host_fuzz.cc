@@ -272,6 +272,9 @@ class World {
     bool failed = false;    // in this round
     bool failing = false;   // the last time, whenever that was
     Instant ended{};
+    std::optional<Instant> first_negative;  // since the last good answer
+    bool is_gone = false;                   // another one came 60 s or more after it
+    bool is_doubted() const { return first_negative && !is_gone; }
   };
 
   Side& side(std::uint16_t type) { return sides_[type == dns::kTypeA ? 0 : 1]; }
@@ -300,6 +303,11 @@ class World {
   void begin_round() {
     const Instant due = record_->next_event();
     HAR_ASSERT(due != kNever && due <= now_ + std::max<Duration>(seconds(30), frequency_ * 15));
+    for (const Side& one : sides_) {  // in time for the second negative answer
+      if (one.is_doubted() && !one.kept.empty() && !one.failing) {
+        HAR_ASSERT(due <= std::max(now_, *one.first_negative + seconds(60)));
+      }
+    }
     if (due > now_) {  // nothing before its time
       const auto early = record_->take_due(due - Duration(1));
       HAR_ASSERT(!early.v4 && !early.v6);
@@ -310,7 +318,7 @@ class World {
     // Not twice within a second, but for the second negative answer of a minute.
     const auto rested = [this](const Side& one) { return one.ended + seconds(1) <= now_; };
     const bool is_time = (asked.v4 && rested(sides_[0])) || (asked.v6 && rested(sides_[1]));
-    HAR_ASSERT(is_time || is_hurried_ || first_negative_);
+    HAR_ASSERT(is_time || is_hurried_ || sides_[0].is_doubted() || sides_[1].is_doubted());
     sides_[0].asking = asked.v4;
     sides_[1].asking = asked.v6;
     for (Side& one : sides_) one.answered = one.failed = false;
@@ -333,6 +341,9 @@ class World {
     if (is_answer) {
       mine.answer = ending.answer.addresses;
       std::sort(mine.answer->begin(), mine.answer->end());
+      if (!mine.answer->empty()) mine.first_negative.reset();
+      if (mine.answer->empty() && !mine.first_negative) mine.first_negative = now_;
+      mine.is_gone = mine.first_negative && now_ - *mine.first_negative >= seconds(60);
     }
     const double random = what / 255.0;
     const HostNews news = record_->ended(type == dns::kTypeA ? Family::kV4 : Family::kV6, ending, now_, random);
@@ -420,23 +431,18 @@ class World {
       return;
     }
     if (any_answered && both_negative) {
-      if (!first_negative_) first_negative_ = now_;
-      if (now_ - *first_negative_ >= seconds(60) && !is_withdrawn_) {
-        HAR_ASSERT(news.what == What::kAddresses && news.addresses.empty());
-        is_withdrawn_ = true;
-        for (Side& one : sides_) one.kept.clear();
-        return;
-      }
+      bool is_news = sides_[0].is_gone && sides_[1].is_gone && !is_withdrawn_;
+      for (const Side& one : sides_) is_news |= one.is_gone && !one.kept.empty();
+      if (is_news) return check_told(news);
     }
     HAR_ASSERT(news.what == What::kFailed && news.addresses.empty() && !news.why.empty());
   }
 
   void check_told(const HostNews& news) {
-    first_negative_.reset();
-    is_withdrawn_ = false;
-    HAR_ASSERT(news.what == What::kAddresses && !news.addresses.empty());
+    HAR_ASSERT(news.what == What::kAddresses);
+    is_withdrawn_ = news.addresses.empty();
     for (Side& one : sides_) {
-      if (!one.asking && !one.failed && one.answer) one.kept = *one.answer;
+      if (!one.asking && !one.failed && one.answer && (!one.answer->empty() || one.is_gone)) one.kept = *one.answer;
     }
     const std::size_t v4 = sides_[0].kept.size();
     const std::size_t v6 = sides_[1].kept.size();
@@ -458,7 +464,6 @@ class World {
   std::optional<HostRecord> record_;
   std::array<Side, 2> sides_;
   Instant company_until_ = kNever;
-  std::optional<Instant> first_negative_;  // both families, since the last good news
   bool told_alone_ = false;
   bool is_withdrawn_ = false;
   bool is_hurried_ = false;  // ask_again() in this round
