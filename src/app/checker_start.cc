@@ -327,6 +327,7 @@ void Checker::reload() {
   retired_ = std::move(memory_);
   memory_ = std::move(fresh);
   prober_->set_limits(probe_limits());
+  prober_->read_ca_files_again();
   resolver_->set_upstreams(upstreams_, config_->resolver_timeout);
   set_hosts(Remember::kNo);
   forget_dirty();

@@ -369,6 +369,8 @@ void Prober::set_limits(ProbeLimits limits) {
   impl_->arm();
 }
 
+void Prober::read_ca_files_again() { impl_->contexts.read_again(); }
+
 std::size_t Prober::in_flight() const { return impl_->schedule.in_flight(); }
 double Prober::stretch() const { return impl_->schedule.stretch(); }
 Prober::Stats Prober::stats() const {

@@ -28,6 +28,7 @@ class Prober {
   void check_now(health::CheckId id);
   void check_all_now();  // paced as the first round is
   void set_limits(ProbeLimits limits);
+  void read_ca_files_again();  // for the probes that begin from now on
 
   std::size_t in_flight() const;
   double stretch() const;  // 1.0: every schedule is kept; 2.0: all intervals are twice as long

@@ -102,6 +102,10 @@ SSL_CTX* TlsContexts::get(const std::string& ca_file, bool verify, Instant now) 
   return at->context.get();
 }
 
+void TlsContexts::read_again() {
+  for (Kept& kept : kept_) kept.read_again_at = Instant::min();
+}
+
 TlsStream::TlsStream(SSL_CTX* context, std::string_view host) : connection_(SSL_new(context)), host_(host) {
   BIO* const in = BIO_new(BIO_s_mem());
   BIO* const out = BIO_new(BIO_s_mem());

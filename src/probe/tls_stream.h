@@ -32,6 +32,7 @@ class TlsContexts {
   // again every ten minutes; where that fails, what was read before counts on: it is no server's fault. Null when they
   // have never been read. Lives until the next call, and as long as streams use it.
   SSL_CTX* get(const std::string& ca_file, bool verify, Instant now);
+  void read_again();  // each file when it is asked for next, once
 
  private:
   struct Kept {

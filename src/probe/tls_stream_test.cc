@@ -285,6 +285,26 @@ TEST_F(HttpsCheck, ACaFileIsReadAgainAfterTenMinutes) {
   EXPECT_EQ(get("ca.pem", true, minutes(19)), second);
 }
 
+TEST_F(HttpsCheck, ACaFileIsReadAgainOnceWhenThatIsAskedFor) {
+  TlsContexts contexts;
+  const std::string copy = file("changing.pem");
+  const auto get = [&] {
+    SSL_CTX* const context = contexts.get(copy, true, Instant{});
+    SSL_CTX_up_ref(context);  // or a new one might get an old one's place
+    return std::unique_ptr<SSL_CTX, FreeTls>(context);
+  };
+  std::filesystem::copy_file(file("ca.pem"), copy);
+  const auto first = get();
+  EXPECT_EQ(get(), first);
+  contexts.read_again();
+  const auto second = get();
+  EXPECT_NE(second, first);
+  EXPECT_EQ(get(), second);
+  std::filesystem::remove(copy);
+  contexts.read_again();
+  EXPECT_EQ(get(), second) << "where that fails, what was read before counts on";
+}
+
 TEST_F(HttpsCheck, ACaFileThatCannotBeReadAgainCountsAsItWas) {
   TlsContexts contexts;
   const std::string copy = file("copy.pem");

@@ -88,3 +88,24 @@ def test_check_host_overrides_the_name_in_sni_and_certificate(daemon):
 
 def test_an_authority_that_is_not_trusted_does_not_pass(daemon):
     assert not is_up(daemon, "no-authority.ours.test")
+
+
+def test_a_reload_reads_the_ca_files_again(lab):
+    new, old = Authority(lab.folder / "new"), Authority(lab.folder / "old")
+    certificate, key = new.issue("good", "good.test")
+    address = loopback()
+    port = free_port(address)
+    lab.nginx(f"""
+        server {{ listen {address}:{port} ssl; server_name good.test; ssl_certificate {certificate};
+                  ssl_certificate_key {key}; location / {{ return 200 fine; }} }}""")
+    trusted = lab.folder / "trusted.pem"
+    trusted.write_bytes(old.certificate.read_bytes())
+    daemon = lab.daemon(f"""
+        nameservers = {{ {lab.script({}).spec} }}
+        name a.test {{
+          failure_mode = nodata check_frequency = 0.5 check_host = good.test check_ca_file = "{trusted}"
+          candidate c {{ check_address = "https://{address}:{port}/" }} }}""")
+    assert not is_up(daemon, "a.test")
+    trusted.write_bytes(new.certificate.read_bytes())
+    daemon.reload()
+    daemon.wait_for_answer("a.test", [address], 5)
