@@ -308,6 +308,34 @@ TEST_F(ForwarderTcpTest, ATransferOfASilentUpstreamEndsAfterTheIdleLimit) {
   EXPECT_EQ(given[0].ending, Ending::kNoUpstream);
 }
 
+// Three that were slow to begin made their upstream dead over TCP.
+TEST_F(ForwarderTcpTest, TransfersThatAreSlowToBeginMakeNoUpstreamDead) {
+  options.resolver_timeout = milliseconds(100);
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = [&](const Heard& heard) {
+    upstream.reply_after(milliseconds(1500), heard, zone_message(heard.query, "sas", 7));
+  };
+  start();
+  forwarder->tcp_health_changed = [&](const IpPort&, bool) { ADD_FAILURE(); };
+  for (std::uint16_t i = 0; i < 4; ++i) ask(make_query("zone", i, dns::kTypeAxfr), true, 0, true);
+  ASSERT_TRUE(until_given(4));
+  for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kReply);
+  EXPECT_TRUE(upstream.probes.empty());
+}
+
+TEST_F(ForwarderTcpTest, AnUpstreamThatClosesTransfersWithoutAWordIsNotDead) {
+  options.resolver_timeout = milliseconds(100);
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = [&](const Heard& heard) { upstream.close_connection(heard.connection); };
+  start();
+  forwarder->tcp_health_changed = [&](const IpPort&, bool) { ADD_FAILURE(); };
+  for (std::uint16_t i = 0; i < 4; ++i) ask(make_query("zone", i, dns::kTypeAxfr), true, 0, true);
+  ASSERT_TRUE(until_given(4));
+  serve_for(milliseconds(1200));  // a death would come after a second of nothing
+  for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kNoUpstream);
+  EXPECT_TRUE(upstream.probes.empty());
+}
+
 TEST_F(ForwarderTcpTest, TransfersHaveALimit) {
   options.max_transfers = 1;
   add_upstream().on_query = silent;

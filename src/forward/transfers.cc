@@ -116,22 +116,25 @@ void Transfers::ready(Transfer& t, net::Watch::Interest what) {
       int error = 0;
       socklen_t size = sizeof error;
       getsockopt(t.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-      if (error != 0) return fail(t, true);
+      if (error != 0) return fail(t);
       t.connecting = false;
       t.handshake = net::now() - t.sent;
-      // Connected: the upstream lives; what it needs to begin a large transfer is its own affair.
+      // Connected: the upstream lives; what it needs to begin a large transfer is its own affair. Three that were slow
+      // to begin made it dead.
+      choice_.heard(t.place);
       wait(t, options_.transfer_idle_timeout);
     }
     const ssize_t sent = ::send(t.fd.get(), t.out.data() + t.out_done, t.out.size() - t.out_done, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) return fail(t, true);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return fail(t);
     if (sent > 0) t.out_done += static_cast<std::size_t>(sent);
     if (t.out_done == t.out.size()) t.watch->set_interest(net::Watch::kRead);
   }
   if ((what & net::Watch::kRead) != 0) read(t);
 }
 
-void Transfers::fail(Transfer& t, bool refused) {
-  if (refused && !t.begun) choice_.refused(t.place, t.sent, options_.resolver_timeout, net::now());
+void Transfers::fail(Transfer& t) {
+  // One that had accepted it does not want to give this zone, or could not: that is no sign of death.
+  if (t.connecting) choice_.refused(t.place, t.sent, options_.resolver_timeout, net::now());
   if (t.begun) return finish(t, Ending::kBroken, {});
   try_next(t);
 }
@@ -153,13 +156,13 @@ void Transfers::on_timer(Transfer& t) {
   if (t.paused && now - t.sent < options_.transfer_idle_timeout) return t.timer->set(kLookAgain);
   if (!t.paused && now < t.deadline) return t.timer->set(std::min(t.deadline - now, kClientLook));
   if (!t.begun) ++stats_.timeouts;
-  fail(t, false);
+  fail(t);
 }
 
 void Transfers::read(Transfer& t) {
   const ssize_t got = recv(t.fd.get(), t.in.get() + t.in_size, kBuffer - t.in_size, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return fail(t, true);
+  if (got <= 0) return fail(t);
   if (has_left(t)) {  // what came says all the same that the upstream lives
     if (!t.begun) choice_.answered(t.place, t.handshake, net::now());
     return finish(t, Ending::kBroken, {});

@@ -1,7 +1,8 @@
 // Zone transfers: each has an upstream connection of its own and is relayed message by message until it ends, with the
 // client's ID put back into each. One that is refused, breaks or answers badly before its first good message goes to
-// the next upstream; after that there is no second source for the rest of a zone. Source: SEMANTICS "Answering" 6; RFC
-// 5936, RFC 1995.  Thread: one worker.  Tested by: forwarder_test.cc
+// the next upstream; after that there is no second source for the rest of a zone. An upstream that has accepted the
+// connection lives, however long it needs for the first message, and whether it gives the zone or not. Source:
+// SEMANTICS "Answering" 6; RFC 5936, RFC 1995.  Thread: one worker.  Tested by: forwarder_test.cc
 #pragma once
 
 #include <array>
@@ -68,7 +69,7 @@ class Transfers {
   void try_next(Transfer& t);  // may end it
   bool connect_to(Transfer& t, upstream::Place place, Instant now);
   void ready(Transfer& t, net::Watch::Interest what);
-  void fail(Transfer& t, bool refused);  // ends it or goes on with the next upstream
+  void fail(Transfer& t);  // ends it or goes on with the next upstream
   void read(Transfer& t);
   bool relay(Transfer& t, std::span<std::uint8_t> message);  // false: it has ended or gone to the next upstream
   bool has_left(const Transfer& t) const { return backlog_ && !backlog_(t.asker); }  // the client

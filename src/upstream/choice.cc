@@ -75,6 +75,13 @@ void Choice::refused(Place place, Instant sent_at, Duration try_timeout, Instant
   reckon_death(place);
 }
 
+void Choice::heard(Place place) {
+  if ((all_ & ~dead_ & only(place)) == 0) return;
+  State& state = states_[place];
+  state.unanswered = 0;
+  state.dies_at = kNever;
+}
+
 void Choice::reckon_death(Place place) {
   State& state = states_[place];
   if (state.unanswered < kDeathCount || (dead_ & only(place)) != 0) return;

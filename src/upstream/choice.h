@@ -6,7 +6,8 @@
 //   upstream that was asked as the second and lost. One that has not been measured for 10 s is named by explore() once:
 //   the caller asks it beside the first, at no cost to the client, so that an upstream that became faster is noticed.
 // Death: three asked in a row, each without a reply for the length of a try (or refused), and nothing at all heard for
-//   1 s. Then the caller asks it `. NS` every second (probe_due()); any reply of it makes it alive again.
+//   1 s. Then the caller asks it `. NS` every second (probe_due()); any reply of it makes it alive again. A handshake
+//   alone (heard()) keeps the living from death but wakes nobody: it is the kernel's, and says nothing of the speed.
 // Thread: one owner.  Tested by: choice_test.cc
 #pragma once
 
@@ -39,6 +40,7 @@ class Choice {
   void sent(Place place, Duration try_timeout, Instant now);
   void answered(Place place, Duration rtt, Instant now);  // whatever the rcode: it lives
   void refused(Place place, Instant sent_at, Duration try_timeout, Instant now);
+  void heard(Place place);  // something came that is no reply, such as a completed handshake: it is not silent
 
   PlaceSet all() const { return all_; }  // the set without the excluded
   PlaceSet alive(Instant now);           // of all(); none: all are dead, and all are asked

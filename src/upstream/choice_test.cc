@@ -82,6 +82,30 @@ TEST_F(ChoiceTest, AnyReplyBreaksTheRow) {
   EXPECT_EQ(choice.alive(kStart + seconds(70)), only(0));
 }
 
+TEST_F(ChoiceTest, AHandshakeBreaksTheRowAndMeasuresNothing) {
+  use({0});
+  for (int i = 0; i < 3; ++i) choice.sent(0, kTry, kStart);
+  choice.heard(0);
+  EXPECT_EQ(choice.alive(kStart + seconds(50)), only(0));
+  EXPECT_EQ(choice.srtt(0), std::nullopt);
+  choice.refused(0, kStart, kTry, kStart + seconds(50));  // what was sent before it does not count any more
+  choice.sent(0, kTry, kStart + seconds(60));
+  choice.sent(0, kTry, kStart + seconds(60));
+  EXPECT_EQ(choice.alive(kStart + seconds(70)), only(0));
+}
+
+TEST_F(ChoiceTest, AHandshakeMakesNoDeadOneAlive) {
+  use({0, 1});
+  for (int i = 0; i < 3; ++i) choice.sent(0, kTry, kStart);
+  const Instant death = kStart + seconds(1);
+  ASSERT_EQ(choice.alive(death), only(1));
+  choice.heard(0);
+  EXPECT_EQ(choice.alive(death), only(1));
+  EXPECT_EQ(choice.probe_due(death), 0);
+  choice.answered(0, milliseconds(5), death);
+  EXPECT_EQ(choice.alive(death), only(0) | only(1));
+}
+
 TEST_F(ChoiceTest, RefusalsCountAtOnceButASecondOfNothingIsNeededStill) {
   use({0});
   for (int i = 0; i < 3; ++i) {
