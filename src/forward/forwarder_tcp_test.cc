@@ -1,5 +1,6 @@
-// The forwarder over TCP: kept connections, pipelining, and zone transfers.
+// The forwarder over TCP: kept connections, who shares them, and zone transfers.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "forward/forwarder.h"
@@ -15,17 +16,46 @@ struct ForwarderTcpTest : ForwardingTest {};
 
 void silent(const Heard&) {}
 
-TEST_F(ForwarderTcpTest, QueriesArePipelinedOnOneConnectionAndRepliesComeInAnyOrder) {
-  FakeUpstream& upstream = add_upstream();
-  upstream.on_query = [&](const Heard&) {
-    if (upstream.heard.size() < 20) return;
+// As many as there may be to one upstream.
+constexpr std::uint16_t kMostConnections = 16;
+
+// How many queries came on each connection, by its number.
+std::map<int, int> by_connection(const std::vector<Heard>& heard) {
+  std::map<int, int> out;
+  for (const Heard& one : heard) ++out[one.connection];
+  return out;
+}
+
+// Answers the last of all that came first, as soon as there are so many.
+void answer_in_reverse(FakeUpstream& upstream, std::size_t count) {
+  upstream.heard.clear();
+  upstream.on_query = [&upstream, count](const Heard&) {
+    if (upstream.heard.size() < count) return;
     for (auto it = upstream.heard.rbegin(); it != upstream.heard.rend(); ++it)
       upstream.reply(*it, make_reply(it->query));
   };
+}
+
+TEST_F(ForwarderTcpTest, AConnectionThatBroughtAReplyOutOfOrderIsSharedAndRepliesComeInAnyOrder) {
+  FakeUpstream& upstream = add_upstream();
   start();
+  answer_in_reverse(upstream, kMostConnections + 1);
+  for (std::uint16_t i = 0; i <= kMostConnections; ++i) ask(make_query("example.com", i), true, i);
+  ASSERT_TRUE(until_given(kMostConnections + 1));
+  const std::map<int, int> first = by_connection(upstream.heard);
+  const auto at = std::find_if(first.begin(), first.end(), [](const auto& one) { return one.second == 2; });
+  ASSERT_NE(at, first.end()) << "one of them had to be shared, and has shown that it can";
+  const int shared = at->first;
+  for (int number = 1; number <= kMostConnections; ++number) {
+    if (number != shared) upstream.close_connection(number);
+  }
+  serve_for(milliseconds(50));
+
+  given.clear();
+  answer_in_reverse(upstream, 20);
   for (std::uint16_t i = 0; i < 20; ++i) ask(make_query("example.com", i), true, i);
   ASSERT_TRUE(until_given(20));
-  EXPECT_EQ(upstream.connections, 1);
+  EXPECT_EQ(by_connection(upstream.heard), (std::map<int, int>{{shared, 20}}));
   std::set<std::uint16_t> ids;
   for (const Heard& heard : upstream.heard) ids.insert(heard.id());
   EXPECT_EQ(ids.size(), 20U);
@@ -33,6 +63,117 @@ TEST_F(ForwarderTcpTest, QueriesArePipelinedOnOneConnectionAndRepliesComeInAnyOr
     EXPECT_EQ(given[i].tag, 19U - i);
     EXPECT_EQ(given[i].reply, make_reply(make_query("example.com", static_cast<std::uint16_t>(19 - i))));
   }
+
+  // Up to thirty-two; the others have their own.
+  given.clear();
+  answer_in_reverse(upstream, 35);
+  for (std::uint16_t i = 0; i < 35; ++i) ask(make_query("example.com", i), true, i);
+  ASSERT_TRUE(until_given(35));
+  EXPECT_EQ(by_connection(upstream.heard).at(shared), 32);
+  EXPECT_EQ(by_connection(upstream.heard).size(), 4U);
+}
+
+// Upstreams that work a connection off in order let one client's slow name hold back the others'.
+TEST_F(ForwarderTcpTest, ASlowNameHoldsNobodyElseBackWhereTheUpstreamAnswersInOrder) {
+  options.resolver_timeout = seconds(5);
+  options.total_timeout = seconds(10);
+  FakeUpstream& upstream = add_upstream();
+  const Bytes slow = make_query("slow.example.com", 1);
+  std::map<int, std::vector<Heard>> waiting;  // by connection, behind a slow one
+  upstream.on_query = [&](const Heard& heard) {
+    if (heard.query.size() == slow.size() || !waiting[heard.connection].empty()) {
+      return waiting[heard.connection].push_back(heard);
+    }
+    upstream.reply(heard, make_reply(heard.query));
+  };
+  start();
+  ask(make_query("example.com", 7), true);  // there is a kept connection
+  ASSERT_TRUE(until_given(1));
+  ask(slow, true, 1);
+  for (std::uint16_t i = 2; i < 10; ++i) ask(make_query("example.com", i), true, i);
+  ASSERT_TRUE(until_given(9));
+  for (const Given& one : given) EXPECT_NE(one.tag, 1U);
+  for (std::uint16_t i = 10; i < 18; ++i) {
+    ask(make_query("example.com", i), true, i);
+    ASSERT_TRUE(until_given(i));
+  }
+  EXPECT_LE(upstream.connections, 9) << "and those that were answered are used again";
+  for (const auto& [connection, held] : waiting) {
+    for (const Heard& heard : held) upstream.reply(heard, make_reply(heard.query));
+  }
+  ASSERT_TRUE(until_given(18));
+  EXPECT_EQ(given.back().tag, 1U);
+  EXPECT_EQ(given.back().ending, Ending::kReply);
+}
+
+// Eight clients at once had two answers at once, two a second later and four SERVFAIL.
+TEST_F(ForwarderTcpTest, AnUpstreamThatClosesAfterEachAnswerAnswersEightClientsAtOnce) {
+  options.resolver_timeout = seconds(20);  // there is no second try before the test gives up
+  options.total_timeout = seconds(30);
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = [&](const Heard& heard) {
+    upstream.reply(heard, make_reply(heard.query));
+    upstream.close_connection(heard.connection);
+  };
+  start();
+  for (std::uint16_t i = 0; i < 8; ++i) ask(make_query("example.com", i), true);
+  ASSERT_TRUE(until_given(8));
+  EXPECT_EQ(upstream.connections, 8);
+  for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kReply);
+}
+
+TEST_F(ForwarderTcpTest, WhereMoreClientsThanConnectionsMeetSuchAnUpstreamTheyGoOnUntilAllAreAnswered) {
+  options.resolver_timeout = seconds(20);
+  options.total_timeout = seconds(30);
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = [&](const Heard& heard) {
+    upstream.reply(heard, make_reply(heard.query));
+    upstream.close_connection(heard.connection);
+  };
+  start();
+  for (std::uint16_t i = 0; i < 100; ++i) ask(make_query("example.com", i), true);
+  ASSERT_TRUE(until_given(100));
+  for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kReply);
+  EXPECT_EQ(upstream.connections, 100);
+}
+
+// The failure of a write was seen first, and the reply that lay there was lost.
+TEST_F(ForwarderTcpTest, AReplyThatCameBeforeTheConnectionEndedCountsThoughMoreWasToBeWritten) {
+  options.resolver_timeout = seconds(20);
+  options.total_timeout = seconds(30);
+  FakeUpstream& upstream = add_upstream();
+  upstream.on_query = silent;
+  start();
+  for (std::uint16_t i = 0; i < kMostConnections; ++i) ask(make_query("example.com", i), true, i);
+  ASSERT_TRUE(until([&] { return upstream.heard.size() == kMostConnections; }));
+  upstream.on_query = [&](const Heard& heard) { upstream.reply(heard, make_reply(heard.query)); };
+  for (const Heard& heard : upstream.heard) upstream.reply(heard, make_reply(heard.query));
+  upstream.close_connection(1);
+  // All are busy still as far as we know: each gets two more, of which the first is reset and the second not written.
+  for (std::uint16_t i = 0; i < 2 * kMostConnections; ++i) ask(make_query("example.org", i), true, 100U + i);
+  ASSERT_TRUE(until_given(3U * kMostConnections));
+  for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kReply);
+  EXPECT_LE(upstream.connections, kMostConnections + 2) << "those two went elsewhere, and nothing else did";
+}
+
+TEST_F(ForwarderTcpTest, AQueryIsSentAgainAFewTimesOnlyWhereEveryConnectionEndsWithAnAnswerToNobody) {
+  options.resolver_timeout = seconds(20);
+  options.total_timeout = seconds(30);
+  FakeUpstream& upstream = add_upstream();
+  add_upstream().on_query = [&](const Heard& heard) { upstreams[1].reply(heard, make_reply(heard.query, 3)); };
+  upstream.on_query = [&](const Heard& heard) {
+    Bytes wrong = make_reply(heard.query);
+    wrong[0] ^= 1;
+    upstream.reply(heard, wrong);
+    upstream.close_connection(heard.connection);
+  };
+  start();
+  ask(make_query("example.com", 1), true);
+  ASSERT_TRUE(until_given(1));
+  EXPECT_EQ(given[0].reply, make_reply(make_query("example.com", 1), 3)) << "the next one's";
+  ASSERT_TRUE(until([&] { return upstream.connections == 9; }));
+  serve_for(milliseconds(100));
+  EXPECT_EQ(upstream.connections, 9);
 }
 
 TEST_F(ForwarderTcpTest, AConnectionIsKeptForTheNextQueryAndClosedWhenIdle) {
@@ -50,7 +191,7 @@ TEST_F(ForwarderTcpTest, AConnectionIsKeptForTheNextQueryAndClosedWhenIdle) {
   EXPECT_EQ(upstream.connections, 2);
 }
 
-TEST_F(ForwarderTcpTest, MoreThanThirtyTwoOutstandingOpenAnotherConnectionUpToFour) {
+TEST_F(ForwarderTcpTest, EachQueryHasAConnectionUpToSixteenWhichAreSharedEvenlyThen) {
   FakeUpstream& upstream = add_upstream();
   upstream.on_query = [&](const Heard&) {
     if (upstream.heard.size() < 300) return;
@@ -59,7 +200,8 @@ TEST_F(ForwarderTcpTest, MoreThanThirtyTwoOutstandingOpenAnotherConnectionUpToFo
   start();
   for (std::uint16_t i = 0; i < 300; ++i) ask(make_query("example.com", i), true);
   ASSERT_TRUE(until_given(300));
-  EXPECT_EQ(upstream.connections, 4);
+  EXPECT_EQ(upstream.connections, kMostConnections);
+  for (const auto& [number, count] : by_connection(upstream.heard)) EXPECT_LE(count, 19) << number;
   for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kReply);
 }
 
@@ -79,7 +221,8 @@ TEST_F(ForwarderTcpTest, AKeptConnectionThatBreaksIsTriedOnceAfresh) {
   for (std::uint16_t i = 2; i < 7; ++i) ask(make_query("example.com", i), true);
   ASSERT_TRUE(until_given(6));
   for (const Given& one : given) EXPECT_EQ(one.ending, Ending::kReply);
-  EXPECT_EQ(upstream.connections, 2);
+  // The first of the five went to the kept one and then to one of its own, as the other four had from the beginning.
+  EXPECT_EQ(upstream.connections, 6);
   EXPECT_LT(given.back().at - begin, milliseconds(90));
 }
 

@@ -44,7 +44,7 @@ struct Handle {
   std::uint32_t newer = kNone;  // in the channel's list
   std::uint32_t older = kNone;
   std::uint16_t id = 0;
-  bool resent = false;  // TCP: has had its second connection
+  std::uint8_t resends = 0;  // TCP: how many connections have broken under it
 };
 
 struct Record {
@@ -102,9 +102,10 @@ class Pending {
 
   void link(std::uint32_t channel, std::uint32_t ref, std::uint16_t id);
   void unlink(std::uint32_t ref);
-  std::uint32_t find(std::uint32_t channel, std::uint16_t id);                // the ref, or kNone
-  void collect(std::uint32_t channel, std::vector<std::uint32_t>& refs);      // all outstanding, oldest first
-  void collect_new(std::uint32_t channel, std::vector<std::uint32_t>& refs);  // those that it has not given out yet
+  std::uint32_t find(std::uint32_t channel, std::uint16_t id);                  // the ref, or kNone
+  bool is_overtaking(std::uint32_t ref) { return handle(ref).older != kNone; }  // an earlier one is outstanding there
+  void collect(std::uint32_t channel, std::vector<std::uint32_t>& refs);        // all outstanding, oldest first
+  void collect_new(std::uint32_t channel, std::vector<std::uint32_t>& refs);    // those that it has not given out yet
 
   void set_wake(std::uint32_t record, Instant wake);  // kNever: none
   std::uint32_t next_to_wake() const { return heap_.empty() ? kNone : heap_[0]; }

@@ -56,6 +56,8 @@ TEST(Pending, AChannelKnowsItsTriesOldestFirst) {
   }
   pending.unlink(refs[2]);
   refs.erase(refs.begin() + 2);
+  EXPECT_FALSE(pending.is_overtaking(refs[0]));
+  EXPECT_TRUE(pending.is_overtaking(refs[1]));
   std::vector<std::uint32_t> found;
   pending.collect(channel, found);
   EXPECT_EQ(found, refs);

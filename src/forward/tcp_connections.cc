@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "net/clock.h"
 #include "net/sockaddr.h"
@@ -54,24 +55,31 @@ std::uint32_t TcpConnections::open_connection(Place place, Instant now) {
 }
 
 std::uint32_t TcpConnections::connection_for(Place place, Instant now, bool fresh) {
-  std::uint32_t best = kNone;
-  std::uint32_t least = 0;
+  std::uint32_t idle = kNone;
+  std::uint32_t shared = kNone;
+  std::uint32_t least = kNone;
   std::uint32_t count = 0;
+  const auto load = [this](std::uint32_t index) { return pending_.channel(connections_[index]->channel).outstanding; };
+  const auto is_spent = [this, fresh](std::uint32_t index) { return fresh && connections_[index]->replies > 0; };
   for (std::uint32_t i = 0; i < connections_.size(); ++i) {
     const Connection* c = connections_[i].get();
     if (c == nullptr || c->place != place || c->gone || is_retired(*c)) continue;
-    if (fresh && !(c->connecting && c->replies == 0)) continue;
     ++count;
-    const std::uint32_t outstanding = pending_.channel(c->channel).outstanding;
-    if (best != kNone && outstanding >= least) continue;
-    best = i;
-    least = outstanding;
+    if (idle == kNone && load(i) == 0) idle = i;
+    if (c->shareable && (shared == kNone || load(i) < load(shared))) shared = i;
+    // A query that is sent again had a connection that ended after a reply: others that have brought one may be next.
+    if (least == kNone || std::pair(is_spent(i), load(i)) < std::pair(is_spent(least), load(least))) least = i;
   }
-  if (best == kNone || (least >= kShareUpTo && count < kMaxConnections)) {
-    const std::uint32_t another = open_connection(place, now);
-    if (another != kNone) return another;
+  if (!fresh) {
+    if (idle != kNone) return idle;
+    if (shared != kNone && load(shared) < kShareUpTo) return shared;
+  } else if (idle != kNone && count >= kMaxConnections) {
+    close(idle);
+    --count;
   }
-  return best;
+  if (count >= kMaxConnections) return least;
+  const std::uint32_t another = open_connection(place, now);
+  return another != kNone || fresh ? another : least;
 }
 
 bool TcpConnections::send(Place place, std::span<std::uint8_t> query, std::uint32_t ref, Instant now, bool fresh) {
@@ -119,7 +127,9 @@ void TcpConnections::ready(std::uint32_t index, net::Watch::Interest what) {
     alive = alive && flush(index);
   }
   if (!alive) {
-    break_off(index);
+    // The upstream may have answered before it closed: what has come counts.
+    pending_.channel(c.channel).retired = true;
+    if (read(index)) break_off(index);
   } else if ((what & net::Watch::kRead) != 0) {
     read(index);
   }
@@ -139,13 +149,16 @@ bool TcpConnections::flush(std::uint32_t index) {
   return true;
 }
 
-void TcpConnections::read(std::uint32_t index) {
+bool TcpConnections::read(std::uint32_t index) {
   Connection* const self = connections_[index].get();
   const std::uint64_t serial = self->serial;
   const std::uint32_t channel = self->channel;
   const ssize_t got = recv(self->fd.get(), self->in.get() + self->in_size, kBuffer - self->in_size, 0);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return break_off(index);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+  if (got <= 0) {
+    break_off(index);
+    return false;
+  }
   self->last_in = net::now();
   self->last_use = self->last_in;
   self->in_size += static_cast<std::size_t>(got);
@@ -158,12 +171,13 @@ void TcpConnections::read(std::uint32_t index) {
     if (self->in_size - from - 2 < size) break;
     ++self->replies;
     received_(channel, {at + 2, size});
-    if (!connections_[index] || connections_[index]->serial != serial) return;
+    if (!connections_[index] || connections_[index]->serial != serial) return false;
     from += 2 + size;
   }
   std::memmove(in.get(), in.get() + from, self->in_size - from);
   self->in_size -= from;
   self->in = std::move(in);
+  return true;
 }
 
 void TcpConnections::break_off(std::uint32_t index) {
@@ -182,9 +196,13 @@ void TcpConnections::close(std::uint32_t index) {
   --open_;
 }
 
+void TcpConnections::answered_out_of_order(std::uint32_t channel) {
+  connections_[pending_.channel(channel).owner]->shareable = true;
+}
+
 void TcpConnections::doubt(std::uint32_t channel, Instant sent) {
-  Connection& c = *connections_[pending_.channel(channel).owner];
-  if (c.last_in <= sent) pending_.channel(channel).retired = true;
+  const Connection& c = *connections_[pending_.channel(channel).owner];
+  if (!c.shareable || c.last_in <= sent) pending_.channel(channel).retired = true;
 }
 
 void TcpConnections::retire_all(Place place) {

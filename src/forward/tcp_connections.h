@@ -1,7 +1,11 @@
-// TCP connections towards the upstreams, kept and pipelined: queries share a connection, replies come in any order. One
-// is closed when nothing was outstanding on it for idle_timeout. A second connection to the same upstream is opened
-// when 32 queries are outstanding on the first, at most four. Knows nothing of queries but the two octets of length and
-// the ID. Source: SEMANTICS "Forwarding"; RFC 7766.  Thread: one worker.  Tested by: forwarder_test.cc
+// TCP connections towards the upstreams, kept for the next query. Queries of different clients share one only once it
+// has shown that it can be shared: it brought a reply while an earlier query was outstanding on it. Many upstreams work
+// a connection off in order, where one slow name would hold all others back, or close it after an answer, which would
+// lose the others. Whom a query goes to, the first that there is of:
+//   an idle connection; one that can be shared and has less than 32 outstanding; a new one, up to 16 to an upstream;
+//   the least loaded of these.
+// One is closed when nothing was outstanding on it for idle_timeout. Knows nothing of queries but the two octets of
+// length and the ID. Source: SEMANTICS "Forwarding"; RFC 7766.  Thread: one worker.  Tested by: forwarder_tcp_test.cc
 #pragma once
 
 #include <array>
@@ -33,11 +37,15 @@ class TcpConnections {
   TcpConnections(net::Loop& loop, Pending& pending, Random& random, Received received, Broken broken, Served served);
 
   void set_upstream(upstream::Place place, const IpPort& address);
-  // As UdpSockets::send(). `fresh`: not on a connection that has been used before. Failures of a connection are told
-  // from the loop, never from inside.
+  // As UdpSockets::send(). `fresh`: on a connection that nobody has used before, for which an idle one makes room;
+  // where all are busy, with as few others as can be. Failures of a connection are told from the loop, never from
+  // inside.
   bool send(upstream::Place place, std::span<std::uint8_t> query, std::uint32_t ref, Instant now, bool fresh = false);
 
-  // A try on it had no reply: takes no new queries if nothing at all came on it since `sent`.
+  // A query has its reply while one that was sent before it is outstanding.
+  void answered_out_of_order(std::uint32_t channel);
+  // A try on it had no reply: takes no new queries if nothing at all came on it since `sent`, or if the upstream
+  // perhaps works it off in order and is still at that.
   void doubt(std::uint32_t channel, Instant sent);
   void retire_all(upstream::Place place);
   void close_if_done(std::uint32_t channel);
@@ -46,7 +54,7 @@ class TcpConnections {
 
  private:
   static constexpr std::uint32_t kShareUpTo = 32;
-  static constexpr std::uint32_t kMaxConnections = 4;  // to one upstream
+  static constexpr std::uint32_t kMaxConnections = 16;  // to one upstream, beside the retired ones
   static constexpr std::size_t kMaxQueued = 256 * 1024;
   static constexpr std::size_t kBuffer = 2 + 65'535;
   struct Connection {
@@ -54,7 +62,8 @@ class TcpConnections {
     std::optional<net::Watch> watch;
     upstream::Place place = 0;
     bool connecting = true;
-    bool gone = false;  // broken; only its tries are still being looked after
+    bool gone = false;       // broken; only its tries are still being looked after
+    bool shareable = false;  // it brought a reply out of order
     std::uint32_t channel = kNone;
     std::uint64_t serial = 0;  // its memory and place are used again
     std::uint64_t replies = 0;
@@ -70,7 +79,7 @@ class TcpConnections {
   std::uint32_t open_connection(upstream::Place place, Instant now);
   bool is_retired(const Connection& c) { return pending_.channel(c.channel).retired; }
   void ready(std::uint32_t index, net::Watch::Interest what);
-  void read(std::uint32_t index);
+  bool read(std::uint32_t index);   // false: broken or closed
   bool flush(std::uint32_t index);  // false: broken
   void break_off(std::uint32_t index);
   void close(std::uint32_t index);

@@ -16,6 +16,11 @@ using upstream::Worth;
 
 namespace {
 
+// How often a try is sent again when its connection ends after a reply to another. As a rule the next one is its own;
+// where there are more clients than connections it may have to share again, with an upstream that ends each connection
+// after a reply: this many rounds, of sixteen queries each, are enough for a hundred clients at once.
+constexpr std::uint8_t kMaxResends = 8;
+
 void put_id(std::span<std::uint8_t> message, std::uint16_t id) {
   message[0] = static_cast<std::uint8_t>(id >> 8);
   message[1] = static_cast<std::uint8_t>(id);
@@ -99,7 +104,7 @@ bool Forwarder::Impl::send(std::uint32_t record, Place place, std::uint8_t attem
     r.tcp ? tcp.doubt(channel, r.exchange.sent_at(i)) : udp.retire(channel);
   }
   const std::uint32_t ref = Pending::ref(record, attempt);
-  pending.handle(ref).resent = false;
+  pending.handle(ref).resends = 0;
   // `. NS` to a dead one takes a new connection: the kept one may be what is dead.
   const bool own = r.state == State::kLingering;
   const bool sent = r.tcp ? tcp.send(place, r.query(), ref, now, own) : udp.queue(place, ref, now);
@@ -178,6 +183,7 @@ void Forwarder::Impl::received(std::uint32_t channel, std::span<std::uint8_t> re
     return;
   }
   const Instant now = net::now();
+  if (r.tcp && pending.is_overtaking(ref)) tcp.answered_out_of_order(channel);
   const Worth worth = r.exchange.replied(Pending::attempt_of(ref), dns::read_head(reply).rcode, choice(r.tcp), now);
   ++stats.replies;
   unlink(ref);
@@ -215,8 +221,9 @@ void Forwarder::Impl::broken(std::uint32_t channel, Place place, bool kept) {
     Record& r = pending.at(record);
     pending.unlink(ref);
     Handle& h = pending.handle(ref);
-    if (kept && !h.resent && r.state == State::kActive && tcp.send(place, r.query(), ref, now, true)) {
-      h.resent = true;
+    const bool in_time = r.state == State::kActive && now - r.exchange.sent_at(0) < options.total_timeout;
+    if (kept && in_time && h.resends < kMaxResends && tcp.send(place, r.query(), ref, now, true)) {
+      ++h.resends;
       ++stats.sent;
       continue;
     }

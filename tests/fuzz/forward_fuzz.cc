@@ -3,7 +3,8 @@
 // zone transfers. Input: events (World::event). Time plays no part: every timeout is far away.
 // Holds: every query ends once, with what it was asked with; nothing of a query but its ID changes on its way out; a
 // reply is delivered only if an upstream sent just these octets, but for the ID, to the socket that the query came
-// from, with that query's ID, and if it matches the query; what is in flight is what has not ended.
+// from, with that query's ID, and if it matches the query; what is in flight is what has not ended; a query comes on a
+// connection beside one without a reply only where there have been as many connections as there may be.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -35,6 +36,7 @@ using Octets = std::span<const std::uint8_t>;
 constexpr std::size_t kUpstreams = 2;
 constexpr std::size_t kMostAsked = 64;
 constexpr std::uint32_t kMaxInFlight = 6;
+constexpr int kMaxConnections = 16;  // to one upstream
 
 // UDP and TCP on one port, for all inputs.
 struct Upstream {
@@ -258,7 +260,22 @@ class World {
     });
     // Those of the forwarder itself: `. NS`, or <32 hex>.har-loop.invalid.
     HAR_ASSERT(is_asked || query.size() == dns::kHeaderSize + 5 || query[dns::kHeaderSize] == 32);
+    if (channel.connection && !is_raw_ && shares(channel)) {
+      // Only so can it have begun, and shown that it can be.
+      HAR_ASSERT(std::count(upstream_of_.begin(), upstream_of_.end(), channel.upstream) >= kMaxConnections);
+    }
     heard_.push_back({channel, Bytes(query.begin(), query.end())});
+  }
+
+  // Whether a query on it has had no reply yet, right or wrong.
+  bool shares(const Channel& channel) const {
+    return std::any_of(heard_.begin(), heard_.end(), [&](const Message& query) {
+      if (!(query.channel == channel)) return false;
+      return std::none_of(sent_.begin(), sent_.end(), [&](const Message& sent) {
+        return sent.channel == channel && sent.octets.size() >= 2 &&
+               std::equal(sent.octets.begin(), sent.octets.begin() + 2, query.octets.begin());
+      });
+    });
   }
 
   // ---- the upstreams: what they say
