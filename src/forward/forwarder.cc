@@ -80,11 +80,12 @@ void Forwarder::Impl::set_upstreams(std::span<const IpPort> upstreams) {
     run(record, now);
     record = following;
   }
+  loop_search.set(places.order(), now);
   for (const auto& [upstream, marked_at] : std::exchange(marked_early, {})) {
     const auto place = places.find(upstream);
     if (place && now - marked_at < kSameList) exclude(*place);
   }
-  for (const Place place : places.order()) send_loop_query(place, now);
+  send_loop_queries(now);
   turn_end.ask();
 }
 
@@ -102,6 +103,10 @@ void Forwarder::begin_anew() {
       if ((me.looping & upstream::only(place)) != 0) choice->exclude(place);
     }
   }
+  for (const Place place : me.places.order()) {
+    if ((me.looping & upstream::only(place)) == 0) me.loop_search.begin(place, now);
+  }
+  me.send_loop_queries(now);
   me.turn_end.ask();
 }
 
@@ -119,6 +124,7 @@ void Forwarder::ask(std::span<const std::uint8_t> query, const net::Asker& asker
     impl_->done(Ending::kNoUpstream, asker, tag, query, {});
   } else if (transfer && asker.kind == net::Asker::Kind::kTcp) {
     impl_->transfers.start(query, asker, tag);
+    impl_->loop_search.forwarded_to(impl_->udp_choice.all(), net::now());  // to which of them is its own affair
   } else {
     impl_->ask(query, asker, tag);
   }
@@ -153,6 +159,7 @@ void Forwarder::mark_looping(const IpPort& upstream) {
 
 void Forwarder::Impl::exclude(Place place) {
   looping |= upstream::only(place);
+  loop_search.end(place);
   udp_choice.exclude(place);
   tcp_choice.exclude(place);
 }
@@ -175,15 +182,19 @@ std::size_t Forwarder::in_flight() const {
 
 const Stats& Forwarder::stats() const { return impl_->stats; }
 
-void Forwarder::Impl::send_loop_query(Place place, Instant now) {
-  std::array<std::uint8_t, dns::kHeaderSize + dns::kMaxNameSize + 4> query;
-  const LoopName name = make_loop_name(options.loop_secret, random.u64(), places.at(place));
-  send_own(place, false, std::span(query).first(dns::write_query(0, name, dns::kTypeTxt, query)), now);
+void Forwarder::Impl::send_loop_queries(Instant now) {
+  while (const auto place = loop_search.due(now)) {
+    std::array<std::uint8_t, dns::kHeaderSize + dns::kMaxNameSize + 4> query;
+    const LoopName name = make_loop_name(options.loop_secret, random.u64(), places.at(*place));
+    send_own(*place, false, std::span(query).first(dns::write_query(0, name, dns::kTypeTxt, query)), true, now);
+  }
 }
 
 void Forwarder::Impl::keep_house(bool over_tcp, Instant now) {
   while (const auto change = choice(over_tcp).next_change(now)) {
-    if (!change->alive) {
+    if (change->alive) {
+      loop_search.begin(change->place, now);
+    } else {
       // Perhaps it is only the way that has changed: what comes next takes new sockets.
       over_tcp ? tcp.retire_all(change->place) : udp.retire_all(change->place);
     }
@@ -193,7 +204,7 @@ void Forwarder::Impl::keep_house(bool over_tcp, Instant now) {
   while (const auto place = choice(over_tcp).probe_due(now)) {
     constexpr std::array<std::uint8_t, 1> kRoot{0};
     std::array<std::uint8_t, dns::kHeaderSize + dns::kMaxNameSize + 4> query;
-    send_own(*place, over_tcp, std::span(query).first(dns::write_query(0, kRoot, dns::kTypeNs, query)), now);
+    send_own(*place, over_tcp, std::span(query).first(dns::write_query(0, kRoot, dns::kTypeNs, query)), false, now);
   }
 }
 
@@ -214,7 +225,7 @@ void Forwarder::Impl::arm() {
   // A quarter, so that an idle connection ends not long after its time.
   if (udp.open() > 0) sweep_at = std::min(sweep_at, now + kSocketAge);
   if (tcp.open() > 0) sweep_at = std::min(sweep_at, now + options.tcp_idle_timeout / 4);
-  Instant wake = std::min({sweep_at, udp_choice.wake(), tcp_choice.wake()});
+  Instant wake = std::min({sweep_at, udp_choice.wake(), tcp_choice.wake(), std::max(now, loop_search.wake())});
   if (const std::uint32_t next = pending.next_to_wake(); next != kNone) wake = std::min(wake, pending.at(next).wake);
   if (wake == kNever || armed_for <= wake) return;  // the timer that is set comes first and looks again
   armed_for = wake;
@@ -241,6 +252,7 @@ void Forwarder::Impl::on_timer() {
   }
   keep_house(false, now);
   keep_house(true, now);
+  send_loop_queries(now);
   if (sweep_at <= now) sweep(now);
   turn_end.ask();
 }

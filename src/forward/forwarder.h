@@ -58,7 +58,8 @@ class Forwarder {
   ~Forwarder();
 
   // A new set: what is in flight to an upstream that stays goes on; RTT and health of those that stay are kept.
-  // Starts the loop detection (one random <hex>.har-loop.invalid query to each, once per set).
+  // Starts the loop detection: a random <hex>.har-loop.invalid query to each, over UDP; again and with another name
+  // when an upstream is alive again or begin_anew() was called, and while it has not answered any (loop_search.h).
   void set_upstreams(std::vector<IpPort> upstreams);
   // The same upstreams, but the ways to them are others: new sockets, and nothing is known of their speed and health.
   void begin_anew();

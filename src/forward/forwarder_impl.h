@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "forward/forwarder.h"
+#include "forward/loop_search.h"
 #include "forward/pending.h"
 #include "forward/random.h"
 #include "forward/tcp_connections.h"
@@ -33,8 +34,9 @@ struct Forwarder::Impl {
   void deliver(std::uint32_t record, Ending ending, std::span<const std::uint8_t> reply, Instant now);
   void let_go(std::uint32_t record);  // frees it; its tries are not listened to any more
   void make_room();
-  void send_own(upstream::Place place, bool over_tcp, std::span<const std::uint8_t> query, Instant now);
-  void send_loop_query(upstream::Place place, Instant now);
+  void send_own(upstream::Place place, bool over_tcp, std::span<const std::uint8_t> query, bool is_loop_query,
+                Instant now);
+  void send_loop_queries(Instant now);  // those that are due
 
   // From the sockets.
   void received(std::uint32_t channel, std::span<std::uint8_t> reply);
@@ -65,6 +67,7 @@ struct Forwarder::Impl {
   upstream::Places places;
   upstream::Choice udp_choice;
   upstream::Choice tcp_choice;
+  LoopSearch loop_search;
   upstream::PlaceSet looping = 0;
   std::vector<std::pair<IpPort, Instant>> marked_early;  // as looping, before they were upstreams of ours
   std::vector<std::uint32_t> scratch;                    // tries of one channel

@@ -562,6 +562,91 @@ TEST_F(ForwarderTest, AnUpstreamThatLeadsBackToUsIsFoundOnceAndNotUsedAnyMore) {
   EXPECT_FALSE(stranger.is_own_loop_query(back));
 }
 
+// One client's query became a storm when the only loop query was lost, or when who leads back to us started later.
+TEST_F(ForwarderTest, ALoopIsFoundWithTheNextClientsQueryThoughTheFirstLoopQueryWasLost) {
+  FakeUpstream& upstream = add_upstream();
+  start();
+  std::vector<IpPort> found;
+  forwarder->loop_found = [&](const IpPort& which) { found.push_back(which); };
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 1; }));  // and is lost
+  serve_for(milliseconds(1100));
+  EXPECT_EQ(upstream.loop_queries.size(), 1U) << "nothing moves while nobody asks";
+  ask(make_query("example.com", 1));
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 2; }));
+  ask(make_query("example.com", 2));
+  ASSERT_TRUE(until_given(2));
+  serve_for(milliseconds(20));
+  EXPECT_EQ(upstream.loop_queries.size(), 2U) << "not with every query";
+  EXPECT_NE(Bytes(upstream.loop_queries[0].query.begin() + 12, upstream.loop_queries[0].query.end()),
+            Bytes(upstream.loop_queries[1].query.begin() + 12, upstream.loop_queries[1].query.end()));
+  EXPECT_TRUE(forwarder->is_own_loop_query(upstream.loop_queries[1].query));
+  EXPECT_EQ(found, std::vector{upstream.address()});
+  ask(make_query("example.com", 3));
+  ASSERT_EQ(given.size(), 3U);
+  EXPECT_EQ(given[2].ending, Ending::kNoUpstream);
+}
+
+TEST_F(ForwarderTest, ALoopQueryThatIsAnsweredIsNotSentAgain) {
+  FakeUpstream& upstream = add_upstream();
+  upstream.answer_probes = true;
+  start();
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 1 && forwarder->stats().replies == 1; }));
+  serve_for(milliseconds(1100));
+  ask(make_query("example.com", 1));
+  ask(make_query("example.com", 2), true);
+  ASSERT_TRUE(until_given(2));
+  serve_for(milliseconds(50));
+  EXPECT_EQ(upstream.loop_queries.size(), 1U);
+}
+
+TEST_F(ForwarderTest, AQueryOverTcpAndATransferSendALostLoopQueryAgainToo) {
+  FakeUpstream& upstream = add_upstream();
+  start();
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 1; }));
+  serve_for(milliseconds(1100));
+  ask(make_query("example.com", 1), true);
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 2; }));
+  serve_for(milliseconds(2100));
+  ask(make_query("example.com", 1, dns::kTypeAxfr), true, 0, true);
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 3; }));
+  for (const Heard& heard : upstream.loop_queries) EXPECT_FALSE(heard.tcp);
+}
+
+TEST_F(ForwarderTest, AnUpstreamThatIsAliveAgainIsSearchedForALoopOnceMore) {
+  for (const bool tcp : {false, true}) {
+    options.resolver_timeout = milliseconds(100);
+    FakeUpstream& upstream = add_upstream();
+    upstream.answer_probes = true;
+    upstream.on_query = silent;
+    start();
+    ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 1; }));
+    serve_for(milliseconds(50));
+    for (std::uint16_t i = 0; i < 3; ++i) ask(make_query("example.com", i), tcp);
+    ASSERT_TRUE(until([&] { return upstream.probes.size() == 1; }));
+    ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 2; }));
+    forwarder.reset();
+    upstreams.clear();
+  }
+}
+
+TEST_F(ForwarderTest, OnAnotherNetworkTheUpstreamsAreSearchedForALoopOnceMore) {
+  FakeUpstream& upstream = add_upstream();
+  FakeUpstream& looping = add_upstream();
+  upstream.answer_probes = looping.answer_probes = true;
+  const Instant begin = net::now();
+  start();
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 1 && looping.loop_queries.size() == 1; }));
+  forwarder->mark_looping(looping.address());
+  serve_for(milliseconds(50));
+  forwarder->begin_anew();
+  forwarder->begin_anew();  // twice within a second: one query, a second after the last
+  ASSERT_TRUE(until([&] { return upstream.loop_queries.size() == 2; }));
+  EXPECT_GE(upstream.loop_queries[1].at - begin, seconds(1));
+  serve_for(milliseconds(50));
+  EXPECT_EQ(upstream.loop_queries.size(), 2U);
+  EXPECT_EQ(looping.loop_queries.size(), 1U);
+}
+
 TEST_F(ForwarderTest, AnotherWorkersDiscoveryCountsAndWithAllLoopingThereIsNoUpstream) {
   FakeUpstream& upstream = add_upstream();
   start();

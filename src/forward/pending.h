@@ -57,6 +57,7 @@ struct Record {
   std::uint16_t query_size = 0;
   State state = State::kFree;
   bool tcp = false;
+  bool is_loop_query = false;
   Instant wake = kNever;
   std::uint32_t heap_at = kNone;
   std::uint32_t older = kNone;  // in the list of its state

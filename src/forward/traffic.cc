@@ -52,15 +52,18 @@ void Forwarder::Impl::ask(std::span<const std::uint8_t> query, const net::Asker&
   r.tag = tag;
   r.tcp = asker.kind == net::Asker::Kind::kTcp;
   r.client_id = static_cast<std::uint16_t>(query[0] << 8 | query[1]);
+  r.is_loop_query = false;
   r.exchange.start(now);
   run(record, now);
 }
 
 // A query of our own: nobody waits for its reply but the choice.
-void Forwarder::Impl::send_own(Place place, bool over_tcp, std::span<const std::uint8_t> query, Instant now) {
+void Forwarder::Impl::send_own(Place place, bool over_tcp, std::span<const std::uint8_t> query, bool is_loop_query,
+                               Instant now) {
   const std::uint32_t record = pending.take(State::kLingering);
   Record& r = pending.at(record);
   r.tcp = over_tcp;
+  r.is_loop_query = is_loop_query;
   const bool is_kept = pending.keep_query(record, query);
   HAR_ASSERT(is_kept);  // a small one
   r.exchange.start_single(place, choice(over_tcp), limits(), now);
@@ -109,6 +112,7 @@ bool Forwarder::Impl::send(std::uint32_t record, Place place, std::uint8_t attem
   const bool own = r.state == State::kLingering;
   const bool sent = r.tcp ? tcp.send(place, r.query(), ref, now, own) : udp.queue(place, ref, now);
   turn_end.ask();
+  if (!own) loop_search.forwarded_to(upstream::only(place), now);
   if (sent) ++stats.sent;
   return sent;
 }
@@ -183,6 +187,7 @@ void Forwarder::Impl::received(std::uint32_t channel, std::span<std::uint8_t> re
     return;
   }
   const Instant now = net::now();
+  if (r.is_loop_query) loop_search.answered(r.exchange.place_of(0), r.exchange.sent_at(0));
   if (r.tcp && pending.is_overtaking(ref)) tcp.answered_out_of_order(channel);
   const Worth worth = r.exchange.replied(Pending::attempt_of(ref), dns::read_head(reply).rcode, choice(r.tcp), now);
   ++stats.replies;
