@@ -207,4 +207,5 @@ def test_containers_that_come_and_go_keep_nobody_who_is_silent(lab):
     assert changes >= 3 and "event=network_changed what=links ways=kept" in log, log
     assert log.count("event=network_changed") == log.count("ways=kept"), log
     assert "event=network_lost" not in log
-    assert world.webs[0].requests()[0] > asked + 5, "but everybody was asked afresh"
+    # Its own checks are one each two seconds.
+    assert world.webs[0].requests()[0] >= asked + took / 2 + 2, "but everybody was asked afresh"
