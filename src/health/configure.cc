@@ -30,6 +30,7 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
   queue.clear();
   changed_slots.clear();
   shifted_slots.clear();
+  taking_shifts = 0;
 
   std::unordered_map<std::string, HostState> old_hosts = std::move(hosts);
   hosts.clear();
@@ -62,6 +63,7 @@ void Directory::Impl::configure(std::shared_ptr<const config::Config> new_config
     if (old != nullptr) {
       name.content = old->content;
       name.crew = old->crew;
+      if (name.crew != 0) ++taking_shifts;
       name.any_up = old->any_up;
     }
     endpoints.clear();

@@ -69,6 +69,7 @@ struct Directory::Impl {
   std::vector<std::uint32_t> queue;                 // names to be ranked again
   std::set<std::pair<Instant, std::uint32_t>> due;  // names that time alone may change
   std::vector<std::uint32_t> changed_slots, shifted_slots;
+  std::size_t taking_shifts = 0;  // names
   std::vector<Event> events;
   Instant last_now{};
 

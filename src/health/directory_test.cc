@@ -885,5 +885,24 @@ TEST_F(DirectoryTest, TheNextShiftIsInTheSlotAndNoEvent) {
   }
 }
 
+TEST_F(DirectoryTest, AThousandNamesWithShiftsHaveLongerOnes) {
+  std::vector<config::Candidate> candidates;
+  for (int i = 1; i <= 9; ++i) candidates.push_back(candidate("192.0.2." + std::to_string(i)));
+  std::vector<config::Name> pools;
+  for (int i = 0; i < 1'000; ++i) {
+    pools.push_back(name("pool" + std::to_string(i) + ".example", candidates));
+    pools.back().selection_method = config::SelectionMethod::kRandom;
+  }
+  configure(pools);
+  for (int i = 1; i <= 9; ++i) probe("192.0.2." + std::to_string(i), Outcome::kOk);
+  std::size_t shifts = 0;
+  for (const Instant end = now + seconds(2); directory.next_tick() < end;) {
+    directory.tick(now = directory.next_tick());
+    shifts += take().shifts.size();
+  }
+  EXPECT_GT(shifts, 8'000U);
+  EXPECT_LT(shifts, 12'000U) << "two seconds of 200 ms each, and not of 100";
+}
+
 }  // namespace
 }  // namespace har::health

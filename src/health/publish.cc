@@ -59,6 +59,7 @@ void Directory::Impl::publish(Instant now) {
 void Directory::Impl::rank(std::uint32_t slot, Instant now) {
   NameState& name = names[slot];
   to_contenders(name, host_seed, now, contenders);
+  ranker.set_shift(shift_length(taking_shifts));
   ranker.rank(*name.config, contenders, now, ranking);
   // What settles comes up before anybody sees the name without it: it is in the queue again.
   if (!ranking.any_up && settle(slot, now)) return;
@@ -69,6 +70,8 @@ void Directory::Impl::rank(std::uint32_t slot, Instant now) {
 
   const table::SlotContent content = to_content(*name.config, contenders, ranking);
   const std::uint64_t crew = crew_of(ranking, contenders, content);
+  if (crew != 0 && name.crew == 0) ++taking_shifts;
+  if (crew == 0 && name.crew != 0) --taking_shifts;
   const bool is_next_shift = std::exchange(name.crew, crew) == crew && crew != 0;
   kept.set(content);
   if (kept == name.content) return;

@@ -338,7 +338,7 @@ void Ranker::take_shifts(FamilyRanking& family, std::size_t equals, Ranking& out
   };
   double all = 0;
   for (std::size_t i = 0; i < shifts; ++i) all += load_of(places_of(i));
-  const Duration period = static_cast<Duration::rep>(shifts) * kShift;
+  const Duration period = static_cast<Duration::rep>(shifts) * shift_;
   const Duration at = now_.time_since_epoch() % period;
   double done = 0;
   std::size_t shift = 0, last = 0;

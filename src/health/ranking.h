@@ -21,8 +21,14 @@ namespace har::health {
 inline constexpr std::uint32_t kNoPlace = 0xFFFFFFFF;
 
 // Equals that are more than an answer of the table has room for take shifts: runs of at most eight, one after the
-// other, each for as long as the weights of its endpoints say; so long on the average.
-inline constexpr Duration kShift = std::chrono::milliseconds(100);
+// other, each for as long as the weights of its endpoints say. How long one is on the average where so many names take
+// shifts: each is a ranking and a slot, of which there shall be no more than some 5,000 a second.
+inline constexpr Duration kShortestShift = std::chrono::milliseconds(100);
+constexpr Duration shift_length(std::size_t names) {
+  Duration length = kShortestShift;
+  while (length < static_cast<Duration::rep>(names) * std::chrono::microseconds(200)) length *= 2;  // seldom another
+  return length;
+}
 
 // What a ranking remembers of an endpoint for the next one.
 struct Memory {
@@ -93,7 +99,7 @@ struct Ranking {
   bool any_up = false;           // an endpoint that is not drained is up
   std::vector<Place> left_out;   // everything else, with the reason
   std::vector<Memory> memory;    // one a contender, for the next ranking
-  Instant next_change = kNever;  // when time alone changes the choice (switch_dwell, kShift)
+  Instant next_change = kNever;  // when time alone changes the choice (switch_dwell, shifts)
 
   FamilyRanking& family(Family f) { return f == Family::kV4 ? v4 : v6; }
   const FamilyRanking& family(Family f) const { return f == Family::kV4 ? v4 : v6; }
@@ -104,6 +110,7 @@ class Ranker {
   // `out` is overwritten; its memory is used again, so that ranking in a loop does not allocate. Ranking twice with the
   // memory of the first and the same `now` gives the same order.
   void rank(const config::Name& name, std::span<const Contender> contenders, Instant now, Ranking& out);
+  void set_shift(Duration length) { shift_ = length; }
 
  private:
   void find_usable(Ranking& out);
@@ -125,6 +132,7 @@ class Ranker {
   std::span<const Contender> contenders_;
   Instant now_{};
   bool remember_ = true;  // endpoints keep places from the last ranking
+  Duration shift_ = kShortestShift;
   // Scratch, one a contender.
   std::vector<std::uint32_t> order_, by_place_, by_rtt_;
   std::vector<char> barred_, taken_;

@@ -414,7 +414,7 @@ TEST(Random, AllOfTheTierAreEquals) {
 // What part of the time, at each moment in proportion to the weights of the group, belongs to each contender.
 std::vector<double> parts_over_a_period(Race& race, bool weighted) {
   std::vector<double> parts(race.contenders.size());
-  const Instant end = race.now + 4 * 3 * kShift;  // periods of two and of three shifts
+  const Instant end = race.now + 4 * 3 * kShortestShift;  // periods of two and of three shifts
   while (race.now < end) {
     race.rank();
     const FamilyRanking& v4 = race.ranking.v4;
@@ -468,8 +468,15 @@ TEST(Shifts, OfNoWeightAtAllAreAlike) {
   EXPECT_EQ(race.order().size(), 10U);
   EXPECT_EQ(race.ranking.v4.group, 5U);
   const std::uint32_t first = race.first();
-  race.now += kShift;
+  race.now += kShortestShift;
   EXPECT_NE(race.first(), first);
+}
+
+TEST(Shifts, AreLongerWhereVeryManyNamesTakeThem) {
+  EXPECT_EQ(shift_length(0), kShortestShift);
+  EXPECT_EQ(shift_length(500), kShortestShift);
+  EXPECT_EQ(shift_length(501), 2 * kShortestShift);
+  EXPECT_EQ(shift_length(10'000), 32 * kShortestShift);
 }
 
 TEST(Shifts, EightNeedNone) {

@@ -58,6 +58,7 @@ std::vector<Standing> Directory::standings(std::uint32_t slot) const {
   std::vector<Contender> contenders;
   to_contenders(name, impl_->host_seed, impl_->last_now, contenders);
   Ranker ranker;
+  ranker.set_shift(shift_length(impl_->taking_shifts));
   Ranking ranking;
   ranker.rank(*name.config, contenders, impl_->last_now, ranking);
   std::vector<Standing> standings;
