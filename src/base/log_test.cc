@@ -61,7 +61,7 @@ TEST(Log, APlainLineIsWrittenAsItIs) {
 TEST(Log, AVeryLongLineIsCut) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-  const std::string filling(fcntl(ends[1], F_GETPIPE_SZ) - 2 * PIPE_BUF + 1, '.');
+  const std::string filling(static_cast<std::size_t>(fcntl(ends[1], F_GETPIPE_SZ)) - 2 * PIPE_BUF + 1, '.');
   ASSERT_EQ(write(ends[1], filling.data(), filling.size()), static_cast<ssize_t>(filling.size()));
   Log("", LogLevel::kInfo, ends[1]).plain(std::string(100'000, 'x'));
   close(ends[1]);
