@@ -237,8 +237,8 @@ std::uint8_t upper_rcode(std::span<const std::uint8_t> message) {
   return 0;
 }
 
-// Whether the answer section holds a record of the type in question, or of another that may stand for it: a CNAME
-// without what it leads to is NODATA (RFC 2308 2.2).
+// Whether the answer section holds an address of the family in question: a CNAME that leads to none is NODATA (RFC 2308
+// 2.2). Of a question for anything else, any record will do.
 bool has_what_was_asked(std::span<const std::uint8_t> query, std::span<const std::uint8_t> reply, std::size_t answers) {
   if (answers == 0) return false;
   const Query asked = dns::parse_query(query);

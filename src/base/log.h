@@ -1,5 +1,6 @@
 // One line an event, `event=NAME key=value ...`, to standard error. Changes only, never a line a packet.
-// A line that the log does not take at once is lost: nobody ever waits for the log.
+// A line that the log does not take at once is lost, and one of more than 4,096 octets (PIPE_BUF) is cut: nobody ever
+// waits for the log.
 // Thread: any; a line is one write(2), so lines never mix.  Tested by: log_test.cc
 #pragma once
 

@@ -1,5 +1,6 @@
 #include "config/load.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -11,26 +12,33 @@
 namespace har::config {
 namespace {
 
-// What the texts say of data_file, for somebody who could not read them: the last line that begins with the key.
+std::string_view without_blanks_before(std::string_view text) {
+  return text.substr(std::min(text.size(), text.find_first_not_of(" \t\r")));
+}
+
+// What a line assigns to data_file, if it is an absolute path.
+std::optional<std::string_view> data_file_in(std::string_view line) {
+  constexpr std::string_view kKey = "data_file";
+  line = without_blanks_before(line);
+  if (!line.starts_with(kKey)) return std::nullopt;
+  line = without_blanks_before(line.substr(kKey.size()));
+  if (!line.starts_with('=')) return std::nullopt;
+  line = without_blanks_before(line.substr(1));
+  const bool is_quoted = line.starts_with('"') || line.starts_with('\'');
+  const std::string_view ends = is_quoted ? line.substr(0, 1) : std::string_view(" \t\r#;");
+  if (is_quoted) line.remove_prefix(1);
+  if (!line.starts_with('/')) return std::nullopt;
+  return line.substr(0, line.find_first_of(ends));
+}
+
+// For texts that could not be read to their end: the last line that says so.
 std::optional<std::string> find_data_file(const std::vector<SourceFile>& files) {
-  constexpr std::string_view kKey = "data_file", kBlanks = " \t\r";
   std::optional<std::string> found;
   for (const SourceFile& file : files) {
     for (std::string_view rest = file.text; !rest.empty();) {
-      std::string_view line = rest.substr(0, rest.find('\n'));
+      const std::string_view line = rest.substr(0, rest.find('\n'));
       rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-      line.remove_prefix(std::min(line.size(), line.find_first_not_of(kBlanks)));
-      if (!line.starts_with(kKey)) continue;
-      line.remove_prefix(kKey.size());
-      line.remove_prefix(std::min(line.size(), line.find_first_not_of(kBlanks)));
-      if (!line.starts_with('=')) continue;
-      line.remove_prefix(1);
-      line.remove_prefix(std::min(line.size(), line.find_first_not_of(kBlanks)));
-      const bool is_quoted = line.starts_with('"') || line.starts_with('\'');
-      const std::string_view end = is_quoted ? line.substr(0, 1) : std::string_view(" \t\r#;");
-      if (is_quoted) line.remove_prefix(1);
-      const std::string_view value = line.substr(0, line.find_first_of(end));
-      if (value.starts_with('/')) found = std::string(value);
+      if (const auto path = data_file_in(line)) found = *path;
     }
   }
   return found;

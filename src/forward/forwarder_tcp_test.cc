@@ -26,6 +26,13 @@ std::map<int, int> by_connection(const std::vector<Heard>& heard) {
   return out;
 }
 
+void close_after_each_answer(FakeUpstream& upstream) {
+  upstream.on_query = [&upstream](const Heard& heard) {
+    upstream.reply(heard, make_reply(heard.query));
+    upstream.close_connection(heard.connection);
+  };
+}
+
 // Answers the last of all that came first, as soon as there are so many.
 void answer_in_reverse(FakeUpstream& upstream, std::size_t count) {
   upstream.heard.clear();
@@ -111,10 +118,7 @@ TEST_F(ForwarderTcpTest, AnUpstreamThatClosesAfterEachAnswerAnswersEightClientsA
   options.resolver_timeout = seconds(20);  // there is no second try before the test gives up
   options.total_timeout = seconds(30);
   FakeUpstream& upstream = add_upstream();
-  upstream.on_query = [&](const Heard& heard) {
-    upstream.reply(heard, make_reply(heard.query));
-    upstream.close_connection(heard.connection);
-  };
+  close_after_each_answer(upstream);
   start();
   for (std::uint16_t i = 0; i < 8; ++i) ask(make_query("example.com", i), true);
   ASSERT_TRUE(until_given(8));
@@ -126,10 +130,7 @@ TEST_F(ForwarderTcpTest, WhereMoreClientsThanConnectionsMeetSuchAnUpstreamTheyGo
   options.resolver_timeout = seconds(20);
   options.total_timeout = seconds(30);
   FakeUpstream& upstream = add_upstream();
-  upstream.on_query = [&](const Heard& heard) {
-    upstream.reply(heard, make_reply(heard.query));
-    upstream.close_connection(heard.connection);
-  };
+  close_after_each_answer(upstream);
   start();
   for (std::uint16_t i = 0; i < 100; ++i) ask(make_query("example.com", i), true);
   ASSERT_TRUE(until_given(100));

@@ -15,7 +15,7 @@ namespace har::health {
 table::SlotContent to_content(const config::Name& name, std::span<const Contender> contenders, const Ranking& ranking);
 
 // The answer's addresses, "A,B | AAAA", "-" for a family that gets none; or one word: forward, not_ready, servfail,
-// nodata. An answer of equals (turns, lots) names them all.
+// nodata. An answer of equals (turns, lots) names all that are in it.
 std::string describe(const table::SlotContent& content);
 
 // Why the choice is as it is: "best_rtt 1.2ms", "failover tier 1", "failure_mode all", ...
