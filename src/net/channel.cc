@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -24,9 +25,11 @@ bool wait_for(int fd, short what, int wait_ms) {
 }
 
 ssize_t receive_now(int fd, msghdr& header, int flags) {
-  for (;;) {
+  // ECONNRESET comes once, ahead of what the peer has said, when it ended with messages of ours unread.
+  for (bool was_reset = false;;) {
     const ssize_t size = recvmsg(fd, &header, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (size >= 0 || errno != EINTR) return size;
+    if (size >= 0) return size;
+    if (errno != EINTR && (errno != ECONNRESET || std::exchange(was_reset, true))) return size;
   }
 }
 

@@ -39,6 +39,18 @@ TEST(Channel, SaysWhenThePeerIsGone) {
   EXPECT_FALSE(ours.send(1));
 }
 
+TEST(Channel, WhatAPeerSaidBeforeItsEndArrivesThoughItLeftMessagesUnread) {
+  auto [ours, theirs] = *Channel::make_pair();
+  Channel other(std::move(theirs));
+  ASSERT_TRUE(ours.send(1));
+  ASSERT_TRUE(other.send(2, "last words"));
+  other.close();
+  Message message;
+  ASSERT_EQ(ours.receive(message, 0), Channel::Status::kMessage);
+  EXPECT_EQ(message.body, "last words");
+  EXPECT_EQ(ours.receive(message, 0), Channel::Status::kClosed);
+}
+
 TEST(Channel, AStuckPeerDoesNotBlockTheSenderForEver) {
   auto [ours, theirs] = *Channel::make_pair();
   const std::string body(Message::kMaxBody, 'x');
