@@ -74,10 +74,19 @@ def test_a_checker_that_was_taken_over_cannot_have_its_successor_started_as_some
     checker.chmod(0o755)
     config = tmp_path / "har.conf"
     config.write_text("# read by nobody here\n")
-    log = open(tmp_path / "log", "wb")
-    daemon = subprocess.Popen([folder / "hard", config], stdout=log, stderr=log)
+    log = tmp_path / "log"
+    with open(log, "wb") as out:
+        daemon = subprocess.Popen([folder / "hard", config], stdout=out, stderr=out)
+
+    def there_is_a_second():
+        assert daemon.poll() is None, f"the daemon ended with {daemon.returncode}"
+        return notes.exists() and "resume 1" in notes.read_text()
+
     try:
-        wait_until(lambda: notes.exists() and "resume 1" in notes.read_text(), 10, what="a second checker")
+        wait_until(there_is_a_second, 10, what="a second checker")
+    except AssertionError:
+        print(log.read_text(), notes.read_text() if notes.exists() else "no checker has said a word")
+        raise
     finally:
         daemon.terminate()
         daemon.wait(timeout=10)
@@ -88,7 +97,7 @@ def test_a_checker_that_was_taken_over_cannot_have_its_successor_started_as_some
         "prepare as root: refused",
         f"hello: resume 1 as {USER}",
     ]
-    assert "event=prepare_refused" in (tmp_path / "log").read_text()
+    assert "event=prepare_refused" in log.read_text()
 
 
 @needs_root
