@@ -21,6 +21,7 @@ static_assert(UdpBatch::kPackets <= UdpSender::kMost);
 // Then the other sockets, timers and upstreams have their turn.
 constexpr int kBatchesATurn = 8;
 constexpr std::size_t kPacketsATurn = 2 * UdpBatch::kPackets;
+constexpr std::size_t kBurst = 8;  // so many packets in a turn are worth two system calls
 
 // A socket that is no longer served stays for late replies to what came through it, at most this long: the forwarder
 // gives up after 2 s.
@@ -54,6 +55,7 @@ struct UdpFront::Impl {
     bool loopback = false;
     bool resting = false;
     bool busy = false;
+    bool bursts = false;              // so it was the last time
     std::uint64_t unanswered = 0;     // queries without an immediate reply, less the replies that came later
     Instant retire_at = kNever;       // when it closes at the latest; kNever: in service
     std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
@@ -114,9 +116,11 @@ void UdpFront::Impl::adopt(net::Fd fd, std::uint64_t cookie) {
 
 // A socket that gives a full batch is busy: it is read every turn without being watched, until it gives nothing. For
 // every packet that leaves a watched one the kernel looks up the watcher (sock_wfree, ep_poll_callback), a twentieth of
-// what a query costs, and each change of mind is a system call.
+// what a query costs, and each change of mind is a system call: so a socket that came in bursts is not watched either
+// while the next burst is answered.
 // Who comes with others is mostly followed by more while they are answered: to look costs less than a turn of the loop.
 void UdpFront::Impl::turn(std::size_t place) {
+  if (sockets[place]->bursts) sockets[place]->watch->set_interest(net::Watch::kNone);
   std::size_t got = 0, most = 0, all = 0;
   for (int i = 0; i < kBatchesATurn && all < kPacketsATurn; ++i) {
     got = serve_batch(place);
@@ -127,8 +131,8 @@ void UdpFront::Impl::turn(std::size_t place) {
   Socket& socket = *sockets[place];
   const bool busy = most == UdpBatch::kPackets || (socket.busy && all > 0);
   if (busy) busy_timer.set(Duration::zero());
-  if (busy == socket.busy) return;
   socket.busy = busy;
+  socket.bursts = all >= kBurst;
   if (!socket.resting) socket.watch->set_interest(busy ? net::Watch::kNone : net::Watch::kRead);
 }
 

@@ -161,6 +161,20 @@ TEST(UdpFront, ASocketThatWasBusyIsWatchedAgain) {
   }
 }
 
+// Of a socket that came with several packets the last time, nobody watches while they are answered.
+TEST(UdpFront, ASocketThatComesInBurstsIsWatchedBetweenThem) {
+  Echo echo;
+  const net::Fd client = connected(SOCK_DGRAM, echo.serve(at("127.0.0.1")));
+  for (const int packets : {12, 12, 9, 1, 20, 1}) {
+    for (int i = 0; i < packets; ++i) echo.say(client, std::to_string(i));
+    std::set<std::string> heard;
+    for (int i = 0; i < packets; ++i) heard.insert(echo.hear(client));
+    EXPECT_EQ(heard.size(), static_cast<std::size_t>(packets));
+    EXPECT_FALSE(heard.contains(""));
+    run_for(echo.loop, milliseconds(5));
+  }
+}
+
 TEST(UdpFront, OneUnreachableClientCostsNobodyElseTheReply) {
   Echo echo;
   const IpPort server = echo.serve(at("127.0.0.1"));
