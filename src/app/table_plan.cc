@@ -35,6 +35,13 @@ std::vector<IpPrefix> allowed_clients(const config::Config& config) {
   return out;
 }
 
+// Which those of a wildcard are is known only when one of them asks.
+bool are_own_allowed(const config::Config& config) {
+  return (config.allow_clients.empty() || config.allow_clients_added) &&
+         std::any_of(config.dns_bind_interfaces.begin(), config.dns_bind_interfaces.end(),
+                     [](const IpAddress& ip) { return ip.is_unspecified(); });
+}
+
 table::Plan table_plan(const config::Config& config, std::uint64_t generation) {
   table::Plan plan;
   for (const auto& name : config.names) {
@@ -43,6 +50,7 @@ table::Plan table_plan(const config::Config& config, std::uint64_t generation) {
     plan.names.push_back({std::move(*wire), name.https_records == config::HttpsRecords::kForward});
   }
   plan.allow_clients = allowed_clients(config);
+  plan.own_clients = are_own_allowed(config);
   plan.limits = {.max_in_flight = config.max_in_flight,
                  .tcp_max_connections = config.tcp_max_connections,
                  .tcp_max_in_flight = config.tcp_max_in_flight,

@@ -47,6 +47,18 @@ TEST(AllowedClients, ByDefaultLoopbackAndTheAddressesListenedTo) {
   EXPECT_EQ(text(allowed_clients(config)), "127.0.0.0/8 ::1/128 192.0.2.1/32 ");
 }
 
+TEST(AllowedClients, ListeningToAWildcardAllAddressesOfTheHostUnlessOthersAreWritten) {
+  config::Config config;
+  config.dns_bind_interfaces = {*IpAddress::parse("192.0.2.1")};
+  EXPECT_FALSE(table_plan(config, 1).own_clients);
+  config.dns_bind_interfaces = {*IpAddress::parse("0.0.0.0")};
+  EXPECT_TRUE(table_plan(config, 1).own_clients);
+  config.allow_clients = {*IpPrefix::parse("10.0.0.0/8")};
+  EXPECT_FALSE(table_plan(config, 1).own_clients);
+  config.allow_clients_added = true;
+  EXPECT_TRUE(table_plan(config, 1).own_clients);
+}
+
 TEST(AllowedClients, WhatIsWrittenReplacesTheDefault) {
   config::Config config;
   config.allow_clients = {*IpPrefix::parse("10.0.0.0/8")};

@@ -89,7 +89,7 @@ struct Worker::Impl {
               return on_udp(packet, asker, out);
             }),
         tcp(
-            loop, {}, [this](const IpAddress& client) { return admits(client); },
+            loop, {}, [this](const IpAddress& client, bool from_here) { return admits(client, from_here); },
             [this](std::span<const std::uint8_t> message, const net::Asker& asker, std::span<std::uint8_t> out) {
               return on_tcp(message, asker, out);
             }),
@@ -127,7 +127,7 @@ struct Worker::Impl {
 
   std::size_t on_udp(std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
     count(Cell::kUdpQueries);
-    if (!allows(asker.address.to_ip_port().ip)) {
+    if (!allows(asker.address.to_ip_port().ip, asker.from_here)) {
       count(Cell::kRefusedClient);
       return 0;
     }
@@ -138,7 +138,7 @@ struct Worker::Impl {
                                  std::span<std::uint8_t> out) {
     using Outcome = front::TcpFront::Outcome;
     count(Cell::kTcpQueries);
-    if (!allows(asker.address.to_ip_port().ip)) {  // any more: it connected before a reload
+    if (!allows(asker.address.to_ip_port().ip, asker.from_here)) {  // any more: it connected before a reload
       count(Cell::kRefusedClient);
       return {Outcome::kEnd, 0};
     }
@@ -148,17 +148,17 @@ struct Worker::Impl {
     return size > 0 ? front::TcpFront::Answer{Outcome::kReply, size} : front::TcpFront::Answer{Outcome::kDrop, 0};
   }
 
-  bool admits(const IpAddress& client) {
+  bool admits(const IpAddress& client, bool from_here) {
     count(Cell::kTcpConnections);
-    const bool allowed = allows(client);
+    const bool allowed = allows(client, from_here);
     if (!allowed) count(Cell::kRefusedClient);
     return allowed;
   }
 
   // Mostly the one who has just asked asks again.
-  bool allows(const IpAddress& client) {
+  bool allows(const IpAddress& client, bool from_here) {
     if (client == last_allowed) return true;
-    if (!serving->table.allows(client)) return false;
+    if (!serving->table.allows(client)) return from_here && serving->table.allows_own();
     last_allowed = client;
     return true;
   }

@@ -382,6 +382,7 @@ class Checker {
       if (std::find(all.begin(), all.end(), prefix) == all.end()) all.push_back(prefix);
     }
     config_.allow_clients = std::move(all);
+    config_.allow_clients_added = true;
   }
 
   const Tree& tree_;

@@ -20,7 +20,28 @@ std::span<std::byte> write_control(PacketInfo& info, int level, int type, const 
   return std::span(info.bytes).first(CMSG_SPACE(sizeof value));
 }
 
+// What a received control message tells; nothing where it is none of these two.
+template <class Info>
+bool read_control(std::span<const std::byte> received, int level, int type, Info& info) {
+  if (received.size() < CMSG_LEN(sizeof info)) return false;
+  const auto* header = reinterpret_cast<const cmsghdr*>(received.data());
+  if (header->cmsg_level != level || header->cmsg_type != type || header->cmsg_len < CMSG_LEN(sizeof info))
+    return false;
+  std::memcpy(&info, CMSG_DATA(header), sizeof info);
+  return true;
+}
+
 }  // namespace
+
+bool is_from_here(std::span<const std::byte> received, const net::SocketAddress& from) {
+  in_pktinfo v4{};
+  if (read_control(received, IPPROTO_IP, IP_PKTINFO, v4)) {
+    return from.family() == AF_INET && from.v4.sin_addr.s_addr == v4.ipi_addr.s_addr;
+  }
+  in6_pktinfo v6{};
+  return read_control(received, IPPROTO_IPV6, IPV6_PKTINFO, v6) && from.family() == AF_INET6 &&
+         std::memcmp(&from.v6.sin6_addr, &v6.ipi6_addr, sizeof v6.ipi6_addr) == 0;
+}
 
 bool LocalAddresses::Local::operator==(const Local& other) const {
   if (level != other.level) return false;
@@ -30,18 +51,13 @@ bool LocalAddresses::Local::operator==(const Local& other) const {
 }
 
 std::uint32_t LocalAddresses::number_of(std::span<const std::byte> received) {
-  if (received.size() < sizeof(cmsghdr)) return kUnknown;
-  const auto* header = reinterpret_cast<const cmsghdr*>(received.data());
   Local local;
-  local.level = header->cmsg_level;
-  if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO &&
-      header->cmsg_len >= CMSG_LEN(sizeof local.v4)) {
-    std::memcpy(&local.v4, CMSG_DATA(header), sizeof local.v4);
+  if (read_control(received, IPPROTO_IP, IP_PKTINFO, local.v4)) {
+    local.level = IPPROTO_IP;
     local.v4.ipi_ifindex = 0;  // the address only: the route back need not be the way in
     local.v4.ipi_addr = {};
-  } else if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO &&
-             header->cmsg_len >= CMSG_LEN(sizeof local.v6)) {
-    std::memcpy(&local.v6, CMSG_DATA(header), sizeof local.v6);
+  } else if (read_control(received, IPPROTO_IPV6, IPV6_PKTINFO, local.v6)) {
+    local.level = IPPROTO_IPV6;
     // Only link-local addresses need their interface.
     if (!IN6_IS_ADDR_LINKLOCAL(&local.v6.ipi6_addr)) local.v6.ipi6_ifindex = 0;
   } else {

@@ -11,8 +11,13 @@
 #include <vector>
 
 #include "front/packet_info.h"
+#include "net/sockaddr.h"
 
 namespace har::front {
+
+// Whether a packet came from the very address that its control message says it went to: its sender is on this host.
+// From elsewhere such a packet does not get in (IPv4: a martian source), or its reply does not get out.
+bool is_from_here(std::span<const std::byte> received, const net::SocketAddress& from);
 
 class LocalAddresses {
  public:

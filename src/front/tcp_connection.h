@@ -32,6 +32,7 @@ struct TcpConnection {
   // fixed once accepted
   net::Fd fd;
   net::SocketAddress address;
+  bool from_here = false;  // as in Asker
   std::uint32_t place = 0;
   std::uint32_t serial = 0;
   // state

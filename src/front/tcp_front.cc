@@ -21,6 +21,7 @@
 #include "front/tcp_connection.h"
 #include "front/tcp_listeners.h"
 #include "net/clock.h"
+#include "net/socket.h"
 #include "net/socket_set.h"
 
 namespace har::front {
@@ -123,7 +124,9 @@ struct TcpFront::Impl {
 // ---- coming
 
 void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address) {
-  if ((address.family() != AF_INET && address.family() != AF_INET6) || !admit(address.to_ip_port().ip)) {
+  const bool is_ip = address.family() == AF_INET || address.family() == AF_INET6;
+  const bool from_here = is_ip && net::local_ip(fd.get()) == address.to_ip_port().ip;
+  if (!is_ip || !admit(address.to_ip_port().ip, from_here)) {
     ++stats.refused;
     return;
   }
@@ -132,6 +135,7 @@ void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address) {
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ++stats.accepted;
   TcpConnection& connection = connections.add(std::move(fd), address);
+  connection.from_here = from_here;
   connections.touch(connection, net::now());
   if (!watch(connection, net::Watch::kRead)) return close(connection);
   if (!idle_timer.is_set()) idle_timer.set(limits.idle_timeout);
@@ -229,6 +233,7 @@ void TcpFront::Impl::handle_one(TcpConnection& connection, std::span<const std::
   std::uint8_t* start = gathered.get() + gathered_size;
   net::Asker asker;
   asker.kind = net::Asker::Kind::kTcp;
+  asker.from_here = connection.from_here;
   asker.connection = connection.place;
   asker.serial = connection.serial;
   asker.address = connection.address;

@@ -37,7 +37,8 @@ class TcpFront {
   };
   using Handler = std::function<Answer(std::span<const std::uint8_t> message, const net::Asker& asker,
                                        std::span<std::uint8_t> out)>;
-  using Admit = std::function<bool(const IpAddress& client)>;  // asked once a connection; false: closed at once
+  // Asked once a connection; false: closed at once. `from_here`: as in Asker.
+  using Admit = std::function<bool(const IpAddress& client, bool from_here)>;
 
   TcpFront(net::Loop& loop, Limits limits, Admit admit, Handler handler);
   ~TcpFront();

@@ -78,7 +78,7 @@ struct Server {
   std::vector<std::string> seen;
   std::vector<std::pair<net::Asker, Bytes>> waiting;
   IpPort address;
-  TcpFront front{loop, limits_, [this](const IpAddress&) { return admits; },
+  TcpFront front{loop, limits_, [this](const IpAddress&, bool) { return admits; },
                  [this](auto message, const auto& asker, auto out) { return answer(message, asker, out); }};
 };
 

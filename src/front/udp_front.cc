@@ -30,14 +30,6 @@ constexpr Duration kRetiredLook = milliseconds(50);
 // After an error that reading does not clear (no memory, say) a socket rests instead of spinning.
 constexpr Duration kRest = milliseconds(10);
 
-std::optional<IpAddress> local_ip(int fd) {
-  net::SocketAddress local;
-  socklen_t size = sizeof local;
-  if (getsockname(fd, &local.generic, &size) != 0) return std::nullopt;
-  if (local.family() != AF_INET && local.family() != AF_INET6) return std::nullopt;
-  return local.to_ip_port().ip;
-}
-
 void ask_for_packet_info(int fd) {
   const int on = 1;
   setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);  // of the two, the wrong family's fails: no matter
@@ -104,7 +96,7 @@ void UdpFront::Impl::adopt(net::Fd fd, std::uint64_t cookie) {
   auto socket = std::make_unique<Socket>();
   socket->cookie = cookie;
   socket->serial = next_serial++;
-  const auto local = local_ip(fd.get());
+  const auto local = net::local_ip(fd.get());
   socket->wildcard = local && local->is_unspecified();
   socket->loopback = local && local->is_loopback();
   if (socket->wildcard) ask_for_packet_info(fd.get());
@@ -162,6 +154,7 @@ std::size_t UdpFront::Impl::serve_batch(std::size_t place) {
   for (std::size_t i = 0; i < count; ++i) {
     asker.address = batch.from(i);
     asker.connection = socket.wildcard ? local_addresses.number_of(batch.info(i)) : LocalAddresses::kUnknown;
+    asker.from_here = socket.wildcard && is_from_here(batch.info(i), batch.from(i));
     ++socket.unanswered;  // before the call: send() may come from inside it
     const std::size_t size = handler(packets[i], asker, batch.reply_room());
     if (size > 0) {

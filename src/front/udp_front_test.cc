@@ -268,6 +268,25 @@ TEST(UdpFront, AWildcardSocketAnswersFromTheAddressAsked) {
   for (const net::Fd* client : {&one, &two, &three}) EXPECT_EQ(echo.hear(*client), "later");
 }
 
+// From 127.0.0.1 to 127.0.0.2 is from this host as well, but only the packet that came from where it went shows it.
+TEST(UdpFront, AWildcardSocketTellsWhoAsksFromTheAddressAsked) {
+  Echo echo;
+  const IpPort server = echo.serve(at("0.0.0.0"));
+  const net::Fd same = connected(SOCK_DGRAM, at("127.0.0.1", server.port));
+  const net::Fd other = connected(SOCK_DGRAM, at("127.0.0.2", server.port));
+  echo.say(same, "later");
+  echo.say(other, "later");
+  ASSERT_TRUE(run_until(echo.loop, [&] { return echo.waiting.size() == 2; }));
+  EXPECT_TRUE(echo.waiting[0].first.from_here);
+  EXPECT_FALSE(echo.waiting[1].first.from_here);
+
+  Echo sixth;
+  const net::Fd client = connected(SOCK_DGRAM, at("::1", sixth.serve(at("::")).port));
+  sixth.say(client, "later");
+  ASSERT_TRUE(run_until(sixth.loop, [&] { return sixth.waiting.size() == 1; }));
+  EXPECT_TRUE(sixth.waiting[0].first.from_here);
+}
+
 TEST(UdpFront, AWildcardSocketOfIpv6AnswersFromTheAddressAsked) {
   Echo echo;
   const IpPort server = echo.serve(at("::"));

@@ -45,6 +45,14 @@ std::uint64_t socket_cookie(int fd) {
   return cookie;
 }
 
+std::optional<IpAddress> local_ip(int fd) {
+  SocketAddress local;
+  socklen_t size = sizeof local;
+  if (getsockname(fd, &local.generic, &size) != 0) return std::nullopt;
+  if (local.family() != AF_INET && local.family() != AF_INET6) return std::nullopt;
+  return local.to_ip_port().ip;
+}
+
 std::string describe(const std::string& operation, const IpPort& address, int code) {
   return fmt::format("{} {}: {}", operation, address.to_string(), strerrordesc_np(code));
 }

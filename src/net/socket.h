@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cerrno>
+#include <optional>
 #include <string>
 
 #include "base/ip.h"
@@ -30,6 +31,8 @@ tl::expected<Fd, BindError> listen_tcp(const IpPort& address, BindOptions option
 // One number a socket, the same for all its duplicates and in all processes (SO_COOKIE). Not fstat's inode: the C
 // library makes a look at a path of that, and who needs it may look at no path.
 std::uint64_t socket_cookie(int fd);
+
+std::optional<IpAddress> local_ip(int fd);  // what it is bound or connected from; none: not a socket of IP
 
 // "bind 127.0.0.1#53: Address already in use"
 std::string describe(const std::string& operation, const IpPort& address, int code);

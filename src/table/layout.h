@@ -50,10 +50,12 @@ struct Header {
   std::uint64_t names_offset = 0;
   std::uint64_t names_size = 0;
   std::uint32_t client_count = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t flags = 0;  // what a reader does not know it leaves alone
   Limits limits;
 };
 static_assert(std::is_trivially_copyable_v<Header> && std::is_standard_layout_v<Header>);
+
+inline constexpr std::uint32_t kFlagOwnClients = 1;  // in Header::flags
 
 struct ClientRecord {
   std::uint8_t ip[16];

@@ -139,6 +139,8 @@ bool Reader::allows(const IpAddress& client) const {
   return false;
 }
 
+bool Reader::allows_own() const { return (header_.flags & kFlagOwnClients) != 0; }
+
 const Limits& Reader::limits() const { return header_.limits; }
 
 std::uint64_t Reader::generation() const { return header_.generation; }

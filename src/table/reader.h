@@ -45,6 +45,7 @@ class Reader {
   std::span<const std::uint8_t> name(std::uint32_t slot) const;  // lower-case wire form
 
   bool allows(const IpAddress& client) const;  // allow_clients; ::ffff:192.0.2.1 is taken as 192.0.2.1 too
+  bool allows_own() const;                     // and every address of this host
   const Limits& limits() const;
   std::uint64_t generation() const;  // which configuration this table was made from; grows with each
 

@@ -94,6 +94,7 @@ Writer Writer::create(std::span<std::byte> memory, const Plan& plan) {
   std::byte* const base = memory.data();
   header.version = kLayoutVersion;
   header.generation = plan.generation;
+  header.flags = plan.own_clients ? kFlagOwnClients : 0;
   header.limits = plan.limits;
   header.client_count = write_clients(base + header.clients_offset, plan.allow_clients);
   write_index(base + header.index_offset, plan, header);

@@ -22,6 +22,7 @@ struct Plan {
   };
   std::vector<Entry> names;  // slot i is names[i]; no duplicates
   std::vector<IpPrefix> allow_clients;
+  bool own_clients = false;  // all addresses of the host are allowed as well, whatever they are at the time
   Limits limits;
   std::uint64_t generation = 0;
 };

@@ -10,6 +10,7 @@ import pytest
 
 from lab import dnsclient
 from lab.net import loopback
+from lab.own_network import add_addresses, in_own_network
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +211,38 @@ def test_a_wildcard_listener_answers_from_the_address_asked(lab):
     for address in ("127.0.0.1", "127.9.8.7"):
         reply = dnsclient.ask((address, daemon.port), "a.test")  # takes replies from that address only
         assert dnsclient.addresses(reply) == [web.address]
+
+
+@in_own_network
+def test_a_wildcard_listener_answers_whoever_asks_it_from_an_address_of_this_host(lab):
+    web = lab.web(address="127.6.0.1")
+    add_addresses("10.9.8.7", "10.9.8.8", "2001:db8::7")
+    body = f"""
+        nameservers = {{ 192.0.2.1 }} %s
+        name a.test {{ candidate a {{ check_address = "{web.url}" }} }}"""
+    daemon = lab.daemon(body % "", listen=["0.0.0.0", "::"], port=53)
+    wire = dnsclient.query("a.test").to_wire()
+
+    def is_answered(address, local):
+        with dnsclient.udp_socket((address, daemon.port), local=local) as s:
+            s.settimeout(0.3)
+            s.send(wire)
+            try:
+                over_udp = bool(s.recv(512))
+            except socket.timeout:
+                over_udp = False
+        with socket.create_connection((address, daemon.port), source_address=(local, 0), timeout=3) as s:
+            try:
+                s.sendall(dnsclient.frame(wire))
+                over_tcp = s.recv(10) != b""
+            except ConnectionError:
+                over_tcp = False
+        assert over_udp == over_tcp
+        return over_udp
+
+    for address in ("127.0.0.1", "10.9.8.7", "2001:db8::7", "10.9.8.8"):
+        assert is_answered(address, address), address
+    assert not is_answered("10.9.8.7", "10.9.8.8")  # as from elsewhere: its sender could be anybody
+    daemon.reload(body % "allow_clients = { 10.9.8.8 }")
+    assert not is_answered("10.9.8.7", "10.9.8.7")
+    assert is_answered("10.9.8.7", "10.9.8.8")

@@ -64,7 +64,7 @@ class Server {
   Handler handler;
   TcpFront front{loop,
                  {},
-                 [](const IpAddress&) { return true; },
+                 [](const IpAddress&, bool) { return true; },
                  [this](Octets message, const net::Asker& asker, auto out) { return handler(message, asker, out); }};
 };
 
