@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "dns/match.h"
 #include "dns/name.h"
+#include "dns/opt.h"
 #include "dns/query.h"
 #include "dns/reader.h"
 #include "dns/reply.h"
@@ -218,23 +219,8 @@ class Answering {
 
 // The rcode's upper eight bits, from the reply's OPT: without them BADVERS reads as NOERROR and BADMODE as NXDOMAIN.
 std::uint8_t upper_rcode(std::span<const std::uint8_t> message) {
-  dns::Reader reader(message);
-  reader.u32();
-  const std::size_t questions = reader.u16();
-  std::size_t records = reader.u16();
-  records += reader.u16();
-  records += reader.u16();
-  for (std::size_t i = 0; i < questions && !reader.failed(); ++i) {
-    reader.skip_name();
-    reader.u32();
-  }
-  for (std::size_t i = 0; i < records; ++i) {
-    reader.skip_name();
-    const dns::RecordHead record = dns::read_record(reader);
-    if (reader.failed()) return 0;
-    if (record.type == dns::kTypeOpt) return static_cast<std::uint8_t>(record.ttl >> 24);
-  }
-  return 0;
+  const auto opt = dns::find_opt(message);
+  return static_cast<std::uint8_t>(opt ? opt->record.ttl >> 24 : 0);
 }
 
 // Whether the answer section holds an address of the family in question: a CNAME that leads to none is NODATA (RFC 2308
@@ -253,6 +239,36 @@ bool has_what_was_asked(std::span<const std::uint8_t> query, std::span<const std
     if (reader.failed() || record.type == asked.type) return true;  // what cannot be read is the client's to judge
   }
   return false;
+}
+
+// What the rule demands of the reply; 0: nothing.
+std::size_t apply(Rule rule, std::span<const std::uint8_t> query, Transport transport,
+                  std::span<const std::uint8_t> reply, std::span<std::uint8_t> out) {
+  if (rule == Rule::kPass || reply.size() < dns::kHeaderSize) return 0;
+  const dns::ReplyHead head = dns::read_head(reply);
+  const bool nxdomain = head.rcode == dns::kNxDomain;
+  // Where TC is set the missing records may just not have fitted: NOERROR is then not negative.
+  const bool may_be_nodata = rule == Rule::kNotReady && head.rcode == dns::kNoError && !head.truncated;
+  const bool nodata = may_be_nodata && !has_what_was_asked(query, reply, head.answers);
+  const bool concerned = rule == Rule::kNotReady ? nxdomain || nodata : nxdomain && head.answers == 0;
+  if (!concerned || upper_rcode(reply) != 0) return 0;
+  if (rule == Rule::kNotReady) return servfail(query, transport, Failure::kNotReady, out);
+
+  const Query asked = dns::parse_query(query);
+  if (asked.status != Query::Status::kOk) return 0;
+  Reply own(asked, dns::kNoError, Reply::kAuthoritative, limit_for(asked, transport), out);
+  own.add_soa(kNegativeTtl);
+  return own.finish();
+}
+
+// A client that has learnt from one upstream that this server has cookies throws away what comes over UDP without one
+// (RFC 7873 5.3): so the reply of an upstream that has none takes the client's own back, as ours do (dns/reply.h).
+std::size_t give_cookie_back(std::span<const std::uint8_t> query, Transport transport,
+                             std::span<const std::uint8_t> reply, std::span<std::uint8_t> out) {
+  if (transport == Transport::kTcp) return 0;
+  const Query asked = dns::parse_query(query);
+  if (asked.edns.cookie.empty()) return 0;
+  return dns::add_cookie(reply, asked.edns.cookie, out.first(std::min(out.size(), dns::udp_limit(asked))));
 }
 
 }  // namespace
@@ -280,21 +296,8 @@ std::span<const std::uint32_t> prefetch(std::span<const std::span<const std::uin
 std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport transport,
                    std::span<const std::uint8_t> reply, std::span<std::uint8_t> out) {
   HAR_ASSERT(out.size() >= 4096);
-  if (rule == Rule::kPass || reply.size() < dns::kHeaderSize) return 0;
-  const dns::ReplyHead head = dns::read_head(reply);
-  const bool nxdomain = head.rcode == dns::kNxDomain;
-  // Where TC is set the missing records may just not have fitted: NOERROR is then not negative.
-  const bool may_be_nodata = rule == Rule::kNotReady && head.rcode == dns::kNoError && !head.truncated;
-  const bool nodata = may_be_nodata && !has_what_was_asked(query, reply, head.answers);
-  const bool concerned = rule == Rule::kNotReady ? nxdomain || nodata : nxdomain && head.answers == 0;
-  if (!concerned || upper_rcode(reply) != 0) return 0;
-  if (rule == Rule::kNotReady) return servfail(query, transport, Failure::kNotReady, out);
-
-  const Query asked = dns::parse_query(query);
-  if (asked.status != Query::Status::kOk) return 0;
-  Reply own(asked, dns::kNoError, Reply::kAuthoritative, limit_for(asked, transport), out);
-  own.add_soa(kNegativeTtl);
-  return own.finish();
+  const std::size_t size = apply(rule, query, transport, reply, out);
+  return size > 0 ? size : give_cookie_back(query, transport, reply, out);
 }
 
 std::size_t servfail(std::span<const std::uint8_t> query, Transport transport, Failure why,

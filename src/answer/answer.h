@@ -19,7 +19,7 @@ enum class Verdict : std::uint8_t { kReply, kForward, kDrop };
 
 // What must be remembered with a forwarded query, to treat the upstream's reply rightly.
 enum class Rule : std::uint8_t {
-  kPass,        // nothing: the reply goes back as it came, but for the ID
+  kPass,        // nothing: the reply goes back as it came, but for the ID (and a COOKIE: finish())
   kNameExists,  // a configured name, class IN, opcode QUERY: NXDOMAIN without answers becomes our NODATA
   kNotReady,    // A, AAAA or ANY of a name without any known address: a negative answer becomes SERVFAIL with EDE 14
 };
@@ -56,7 +56,8 @@ std::span<const std::uint32_t> prefetch(std::span<const std::span<const std::uin
                                         const table::Reader& table, std::span<std::uint32_t> room);
 
 // What the client gets for the upstream's reply to a forwarded query. Returns 0 when the reply passes as it is,
-// otherwise the size of the reply written to `out` (>= 4096), with the client's own ID, made from the client's `query`.
+// otherwise the size of the reply written to `out` (>= 4096): one with the client's own ID, made from the client's
+// `query`; or, over UDP, the upstream's with the COOKIE of `query` where that had a server's part and it has none.
 std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport transport,
                    std::span<const std::uint8_t> reply, std::span<std::uint8_t> out);
 

@@ -121,6 +121,29 @@ TEST(Finish, SurvivesRepliesCutAnywhere) {
   }
 }
 
+TEST(Finish, AReplyWithoutCookieTakesTheClientsOwnBack) {
+  const Bytes cookie{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  Bytes option{0, 10, 0, 16};
+  append(option, cookie);
+  const Ask ask{.opt = Opt{.options = option}};
+  for (const Rule rule : {Rule::kPass, Rule::kNameExists, Rule::kNotReady}) {
+    Bytes wanted = upstream_reply(ask, {.answers = 1, .opt = true});
+    wanted.back() = static_cast<std::uint8_t>(option.size());
+    append(wanted, option);
+    EXPECT_EQ(finished(rule, ask, {.answers = 1, .opt = true}), wanted);
+  }
+  EXPECT_TRUE(finished(Rule::kPass, ask, {.answers = 1}).empty()) << "no EDNS there";
+  EXPECT_TRUE(finished(Rule::kPass, {.opt = Opt{}}, {.answers = 1, .opt = true}).empty()) << "none was asked for";
+  const Ask first{.opt = Opt{.options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}}};
+  EXPECT_TRUE(finished(Rule::kPass, first, {.answers = 1, .opt = true}).empty()) << "it knows of no server's part";
+  Bytes out(4096);
+  EXPECT_EQ(finish(Rule::kPass, packet_of(ask), Transport::kTcp, upstream_reply(ask, {.answers = 1, .opt = true}), out),
+            0u);
+  const Ask small{.opt = Opt{.size = 512, .options = option}};
+  EXPECT_FALSE(finished(Rule::kPass, small, {.answers = 28, .opt = true}).empty());
+  EXPECT_TRUE(finished(Rule::kPass, small, {.answers = 29, .opt = true}).empty()) << "no room";
+}
+
 Bytes servfail_to(const Bytes& query, Failure why) {
   Bytes out(4096);
   out.resize(servfail(query, Transport::kUdp, why, out));
