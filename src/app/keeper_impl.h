@@ -1,5 +1,5 @@
-// The inside of the keeper, shared by its two sources: keeper.cc (its daily life) and keeper_upgrade.cc (how it becomes
-// another version of itself).  Thread: one.
+// The inside of the keeper, shared by its sources: keeper.cc (its daily life), keeper_configuration.cc (how a
+// configuration comes to be served) and keeper_upgrade.cc (how it becomes another version of itself).  Thread: one.
 #pragma once
 
 #include <memory>
@@ -40,18 +40,20 @@ class Keeper {
   void handle(Child& child, net::Message& message);
   void ask_for_reload();
   void let_go_first(const Child& answerer, const net::Message& message);
-  void prepare(const net::Message& message);
-  void refuse(const std::string& reason);
-  Result<void> answerer_can_hold(std::size_t addresses, std::uint32_t workers) const;
-  void commit(net::Message& message);
-  void drop_rights();
-  void send_sockets();
   void say_when_ready();
   void stop(int code);
   Duration until_next_deadline(Instant now) const;
-  bool may_bind_again();
   std::unique_ptr<Child> new_answerer() const;
   std::vector<Child*> children();  // those that there are
+
+  // keeper_configuration.cc
+  void prepare(const net::Message& message);
+  void refuse(const std::string& reason);
+  Result<void> answerer_can_hold(std::size_t addresses, std::uint32_t workers) const;
+  bool may_bind_again();
+  void commit(net::Message& message);
+  void drop_rights();
+  void send_sockets();
 
   // keeper_upgrade.cc
   bool take_over(Instant now);
@@ -60,6 +62,9 @@ class Keeper {
   void exec_successor();
   void replace_answerer(Instant now);
   void dismiss_predecessor();
+
+  // A child that does not read its channel must not keep us from the rest of our duties, the end within a second first.
+  static constexpr int kSendPatienceMs = 200;
 
   // fixed after construction
   const KeeperOptions& options_;

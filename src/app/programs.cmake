@@ -8,8 +8,8 @@ target_link_libraries(har_app_base PUBLIC har_options har_base har_net)
 add_library(har_app_filter STATIC ${app}/filter.cc ${app}/answerer_rights.cc ${app}/checker_rights.cc)
 target_link_libraries(har_app_filter PUBLIC har_app_base PkgConfig::SECCOMP)
 
-add_library(har_app_keeper STATIC ${app}/keeper.cc ${app}/keeper_upgrade.cc ${app}/handover.cc ${app}/child.cc
-            ${app}/listen_set.cc ${app}/port_owner.cc ${app}/keeper_rights.cc ${app}/service_manager.cc)
+add_library(har_app_keeper STATIC ${app}/keeper.cc ${app}/keeper_configuration.cc ${app}/keeper_upgrade.cc ${app}/handover.cc
+            ${app}/child.cc ${app}/listen_set.cc ${app}/port_owner.cc ${app}/keeper_rights.cc ${app}/service_manager.cc)
 target_link_libraries(har_app_keeper PUBLIC har_app_base)
 
 add_library(har_app_checker STATIC ${app}/checker.cc ${app}/checker_start.cc ${app}/checker_configuration.cc
