@@ -6,6 +6,7 @@
 
 #include "answer/pick.h"
 #include "base/assert.h"
+#include "dns/cookie.h"
 #include "dns/match.h"
 #include "dns/name.h"
 #include "dns/opt.h"
@@ -71,6 +72,14 @@ Kind join(Kind a, Kind b) {
     if (a == kind || b == kind) return kind;
   }
   return Kind::kNodata;
+}
+
+// Behind a client's cookie alone stands a server's part of ours only where clients have seen an upstream's: else they
+// would learn from us of cookies that nobody else here gives.
+Query read_query(std::span<const std::uint8_t> packet, bool cookies_seen) {
+  Query query = dns::parse_query(packet);
+  if (!cookies_seen && !dns::has_servers_part(query.edns.cookie)) query.edns.cookie = {};
+  return query;
 }
 
 // One query's way to its decision.
@@ -243,7 +252,7 @@ bool has_what_was_asked(std::span<const std::uint8_t> query, std::span<const std
 
 // What the rule demands of the reply; 0: nothing.
 std::size_t apply(Rule rule, std::span<const std::uint8_t> query, Transport transport,
-                  std::span<const std::uint8_t> reply, std::span<std::uint8_t> out) {
+                  std::span<const std::uint8_t> reply, std::span<std::uint8_t> out, bool cookies_seen) {
   if (rule == Rule::kPass || reply.size() < dns::kHeaderSize) return 0;
   const dns::ReplyHead head = dns::read_head(reply);
   const bool nxdomain = head.rcode == dns::kNxDomain;
@@ -252,31 +261,38 @@ std::size_t apply(Rule rule, std::span<const std::uint8_t> query, Transport tran
   const bool nodata = may_be_nodata && !has_what_was_asked(query, reply, head.answers);
   const bool concerned = rule == Rule::kNotReady ? nxdomain || nodata : nxdomain && head.answers == 0;
   if (!concerned || upper_rcode(reply) != 0) return 0;
-  if (rule == Rule::kNotReady) return servfail(query, transport, Failure::kNotReady, out);
+  if (rule == Rule::kNotReady) return servfail(query, transport, Failure::kNotReady, out, cookies_seen);
 
-  const Query asked = dns::parse_query(query);
+  const Query asked = read_query(query, cookies_seen);
   if (asked.status != Query::Status::kOk) return 0;
   Reply own(asked, dns::kNoError, Reply::kAuthoritative, limit_for(asked, transport), out);
   own.add_soa(kNegativeTtl);
   return own.finish();
 }
 
-// A client that has learnt from one upstream that this server has cookies throws away what comes over UDP without one
-// (RFC 7873 5.3): so the reply of an upstream that has none takes the client's own back, as ours do (dns/reply.h).
+// Of two upstreams one may have cookies and the other not: the other's reply takes the client's own back, as ours do
+// (dns/cookie.h). It may be as large as the client says: it leaves at about that size anyway.
 std::size_t give_cookie_back(std::span<const std::uint8_t> query, Transport transport,
-                             std::span<const std::uint8_t> reply, std::span<std::uint8_t> out) {
+                             std::span<const std::uint8_t> reply, std::span<std::uint8_t> out, bool& cookies_seen) {
   if (transport == Transport::kTcp) return 0;
   const Query asked = dns::parse_query(query);
-  if (asked.edns.cookie.empty()) return 0;
-  return dns::add_cookie(reply, asked.edns.cookie, out.first(std::min(out.size(), dns::udp_limit(asked))));
+  const auto cookie = asked.edns.cookie;
+  if (cookie.empty()) return 0;
+  if (dns::gives_cookie(reply)) {
+    cookies_seen = true;
+    return 0;
+  }
+  if (!cookies_seen && !dns::has_servers_part(cookie)) return 0;
+  const std::size_t limit = std::max<std::size_t>(asked.edns.udp_size, 512);
+  return dns::add_cookie(reply, cookie, out.first(std::min(out.size(), limit)));
 }
 
 }  // namespace
 
 Decision decide(std::span<const std::uint8_t> packet, Transport transport, const table::Reader& table, Turns& turns,
-                Instant now, std::span<std::uint8_t> out) {
+                Instant now, std::span<std::uint8_t> out, bool cookies_seen) {
   HAR_ASSERT(out.size() >= 4096);
-  const Query query = dns::parse_query(packet);
+  const Query query = read_query(packet, cookies_seen);
   return Answering(query, transport, table, turns, now, out).decide();
 }
 
@@ -294,15 +310,15 @@ std::span<const std::uint32_t> prefetch(std::span<const std::span<const std::uin
 }
 
 std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport transport,
-                   std::span<const std::uint8_t> reply, std::span<std::uint8_t> out) {
+                   std::span<const std::uint8_t> reply, std::span<std::uint8_t> out, bool& cookies_seen) {
   HAR_ASSERT(out.size() >= 4096);
-  const std::size_t size = apply(rule, query, transport, reply, out);
-  return size > 0 ? size : give_cookie_back(query, transport, reply, out);
+  const std::size_t size = apply(rule, query, transport, reply, out, cookies_seen);
+  return size > 0 ? size : give_cookie_back(query, transport, reply, out, cookies_seen);
 }
 
-std::size_t servfail(std::span<const std::uint8_t> query, Transport transport, Failure why,
-                     std::span<std::uint8_t> out) {
-  const Query asked = dns::parse_query(query);
+std::size_t servfail(std::span<const std::uint8_t> query, Transport transport, Failure why, std::span<std::uint8_t> out,
+                     bool cookies_seen) {
+  const Query asked = read_query(query, cookies_seen);
   if (asked.status == Query::Status::kNoQuery) return 0;  // never a word to what is itself a reply
   Reply reply(asked, dns::kServFail, Reply::kNotAuthoritative, limit_for(asked, transport), out);
   switch (why) {

@@ -45,9 +45,12 @@ struct Decision {
   bool formerr = false;                 // kReply: for the counters
 };
 
+// `cookies_seen`, here and below: a client has been given an upstream's COOKIE, as finish() tells. Then a client's part
+// alone gets one with a server's part as well (dns/cookie.h).
+
 // Requires: out.size() >= 4096. Never reads beyond `packet`, never writes beyond `out`.
 Decision decide(std::span<const std::uint8_t> packet, Transport transport, const table::Reader& table, Turns& turns,
-                Instant now, std::span<std::uint8_t> out);
+                Instant now, std::span<std::uint8_t> out, bool cookies_seen = false);
 
 // Of a batch of packets, before the first is decided: begins to bring into the cache what decide() will look at, where
 // the table is large. Returns the slots that are probably asked for, with kNoSlot among them, in `room`; none for a
@@ -57,15 +60,16 @@ std::span<const std::uint32_t> prefetch(std::span<const std::span<const std::uin
 
 // What the client gets for the upstream's reply to a forwarded query. Returns 0 when the reply passes as it is,
 // otherwise the size of the reply written to `out` (>= 4096): one with the client's own ID, made from the client's
-// `query`; or, over UDP, the upstream's with the COOKIE of `query` where that had a server's part and it has none.
+// `query`; or, over UDP, the upstream's with the COOKIE of `query` given back where it has none. Sets `cookies_seen`
+// where it has one.
 std::size_t finish(Rule rule, std::span<const std::uint8_t> query, Transport transport,
-                   std::span<const std::uint8_t> reply, std::span<std::uint8_t> out);
+                   std::span<const std::uint8_t> reply, std::span<std::uint8_t> out, bool& cookies_seen);
 
 // A SERVFAIL of our own to `query`, with an Extended DNS Error where the client sent EDNS; returns its size.
 // For opcodes other than QUERY and unparsable questions: header only. 0, nothing, for what has QR set.
 // Requires: query.size() >= 12; out.size() >= 512.
 enum class Failure : std::uint8_t { kNoUpstream /* EDE 22 */, kNotReady /* EDE 14 */, kOverload /* EDE 0, text */ };
-std::size_t servfail(std::span<const std::uint8_t> query, Transport transport, Failure why,
-                     std::span<std::uint8_t> out);
+std::size_t servfail(std::span<const std::uint8_t> query, Transport transport, Failure why, std::span<std::uint8_t> out,
+                     bool cookies_seen = false);
 
 }  // namespace har::answer

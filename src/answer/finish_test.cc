@@ -1,8 +1,11 @@
 // What becomes of the upstream's reply: finish() and servfail().
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "answer/answer.h"
 #include "answer/answer_testing.h"
+#include "dns/cookie.h"
 
 namespace har::answer {
 namespace {
@@ -32,9 +35,9 @@ Bytes upstream_reply(const Ask& ask, const Upstream& from) {
   return out;
 }
 
-Bytes finished_with(Rule rule, const Ask& ask, const Bytes& reply) {
+Bytes finished_with(Rule rule, const Ask& ask, const Bytes& reply, bool cookies_seen = false) {
   Bytes out(4096);
-  out.resize(finish(rule, packet_of(ask), Transport::kUdp, reply, out));
+  out.resize(finish(rule, packet_of(ask), Transport::kUdp, reply, out, cookies_seen));
   return out;
 }
 Bytes finished(Rule rule, const Ask& ask, const Upstream& from) {
@@ -121,27 +124,62 @@ TEST(Finish, SurvivesRepliesCutAnywhere) {
   }
 }
 
+Bytes cookie_option(std::size_t size) {
+  Bytes option{0, 10, 0, static_cast<std::uint8_t>(size)};
+  for (std::size_t i = 1; i <= size; ++i) option.push_back(static_cast<std::uint8_t>(i));
+  return option;
+}
+Ask with_option(const Bytes& option, std::uint16_t udp_size = 1232) {
+  return {.opt = Opt{.size = udp_size, .options = option}};
+}
+// With one answer and an OPT that holds `option`.
+Bytes reply_with(const Bytes& option) {
+  Bytes reply = upstream_reply({}, {.answers = 1, .opt = true});
+  reply.back() = static_cast<std::uint8_t>(option.size());
+  append(reply, option);
+  return reply;
+}
+
 TEST(Finish, AReplyWithoutCookieTakesTheClientsOwnBack) {
-  const Bytes cookie{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-  Bytes option{0, 10, 0, 16};
-  append(option, cookie);
-  const Ask ask{.opt = Opt{.options = option}};
+  const Bytes option = cookie_option(16);
+  const Ask ask = with_option(option);
   for (const Rule rule : {Rule::kPass, Rule::kNameExists, Rule::kNotReady}) {
-    Bytes wanted = upstream_reply(ask, {.answers = 1, .opt = true});
-    wanted.back() = static_cast<std::uint8_t>(option.size());
-    append(wanted, option);
-    EXPECT_EQ(finished(rule, ask, {.answers = 1, .opt = true}), wanted);
+    EXPECT_EQ(finished_with(rule, ask, reply_with({})), reply_with(option));
   }
   EXPECT_TRUE(finished(Rule::kPass, ask, {.answers = 1}).empty()) << "no EDNS there";
-  EXPECT_TRUE(finished(Rule::kPass, {.opt = Opt{}}, {.answers = 1, .opt = true}).empty()) << "none was asked for";
-  const Ask first{.opt = Opt{.options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}}};
-  EXPECT_TRUE(finished(Rule::kPass, first, {.answers = 1, .opt = true}).empty()) << "it knows of no server's part";
+  EXPECT_TRUE(finished_with(Rule::kPass, {.opt = Opt{}}, reply_with({})).empty()) << "none was asked for";
   Bytes out(4096);
-  EXPECT_EQ(finish(Rule::kPass, packet_of(ask), Transport::kTcp, upstream_reply(ask, {.answers = 1, .opt = true}), out),
-            0u);
-  const Ask small{.opt = Opt{.size = 512, .options = option}};
-  EXPECT_FALSE(finished(Rule::kPass, small, {.answers = 28, .opt = true}).empty());
-  EXPECT_TRUE(finished(Rule::kPass, small, {.answers = 29, .opt = true}).empty()) << "no room";
+  bool cookies_seen = false;
+  EXPECT_EQ(finish(Rule::kPass, packet_of(ask), Transport::kTcp, reply_with({}), out, cookies_seen), 0u);
+  EXPECT_FALSE(finished(Rule::kPass, with_option(option, 512), {.answers = 28, .opt = true}).empty());
+  EXPECT_TRUE(finished(Rule::kPass, with_option(option, 512), {.answers = 29, .opt = true}).empty()) << "no room";
+  EXPECT_FALSE(finished(Rule::kPass, with_option(option, 4096), {.answers = 200, .opt = true}).empty());
+}
+
+// c-ares demands a server's part of whoever has given it one before, also when it has made itself a new client's part.
+TEST(Finish, AClientsPartAloneGetsAServersPartWhereAnUpstreamHasGivenOne) {
+  const Ask ask = with_option(cookie_option(8));
+  EXPECT_TRUE(finished_with(Rule::kPass, ask, reply_with({})).empty()) << "nobody here has cookies";
+
+  Bytes out(4096);
+  bool cookies_seen = false;
+  EXPECT_EQ(finish(Rule::kPass, packet_of(ask), Transport::kUdp, reply_with({}), out, cookies_seen), 0u);
+  EXPECT_FALSE(cookies_seen);
+  EXPECT_EQ(finish(Rule::kPass, packet_of(ask), Transport::kUdp, reply_with(cookie_option(24)), out, cookies_seen), 0u);
+  EXPECT_TRUE(cookies_seen);
+
+  Bytes both = cookie_option(8);
+  both[3] = 16;
+  append(both, dns::kServersPart);
+  EXPECT_EQ(finished_with(Rule::kPass, ask, reply_with({}), true), reply_with(both));
+  // Ours as well.
+  const Bytes nodata = finished_with(Rule::kNameExists, ask, upstream_reply(ask, {.rcode = dns::kNxDomain}), true);
+  EXPECT_TRUE(std::equal(both.rbegin(), both.rend(), nodata.rbegin()));
+  for (const bool seen : {false, true}) {
+    Bytes failed(4096);
+    failed.resize(servfail(packet_of(ask), Transport::kUdp, Failure::kOverload, failed, seen));
+    EXPECT_EQ(std::search(failed.begin(), failed.end(), both.begin(), both.end()) != failed.end(), seen);
+  }
 }
 
 Bytes servfail_to(const Bytes& query, Failure why) {

@@ -94,6 +94,7 @@ TEST(QueryPath, AllocatesNothing) {
       content.v4.kind = content.v6.kind = kind;
       content.v4.weights = {1, 2, 3};
       content.note = table::Note::kFailureMode;
+      bool cookies_seen = false;
       const auto start = allocations;
       table.writer.write(0, content);
       table.writer.beat(Instant(std::chrono::seconds(1)));
@@ -103,7 +104,7 @@ TEST(QueryPath, AllocatesNothing) {
           replies += decision.verdict == Verdict::kReply;
           if (packet.size() < 12) continue;
           for (const auto rule : {Rule::kPass, Rule::kNameExists, Rule::kNotReady}) {
-            finish(rule, packet, transport, nxdomain, out);
+            finish(rule, packet, transport, nxdomain, out, cookies_seen);
           }
           servfail(packet, transport, Failure::kNoUpstream, out);
         }

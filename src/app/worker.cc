@@ -155,6 +155,8 @@ struct Worker::Impl {
     return allowed;
   }
 
+  bool cookies_seen() const { return shared.cookies_seen.load(std::memory_order_relaxed); }
+
   // Mostly the one who has just asked asks again.
   bool allows(const IpAddress& client, bool from_here) {
     if (client == last_allowed) return true;
@@ -165,7 +167,8 @@ struct Worker::Impl {
 
   // Returns the size of an immediate reply. Zero: nothing, or, with `later` set, the forwarder's reply will follow.
   std::size_t decide(std::span<const std::uint8_t> packet, const net::Asker& asker, std::span<std::uint8_t> out) {
-    const auto decision = answer::decide(packet, transport_of(asker), serving->table, *turns, recently, out);
+    const auto decision =
+        answer::decide(packet, transport_of(asker), serving->table, *turns, recently, out, cookies_seen());
     switch (decision.verdict) {
       case answer::Verdict::kReply:
         if (decision.formerr) {
@@ -208,8 +211,10 @@ struct Worker::Impl {
     using forward::Ending;
     switch (ending) {
       case Ending::kReply: {
+        bool seen = cookies_seen();
         const std::size_t size =
-            answer::finish(static_cast<answer::Rule>(tag), query, transport_of(asker), reply, reply_room);
+            answer::finish(static_cast<answer::Rule>(tag), query, transport_of(asker), reply, reply_room, seen);
+        if (seen != cookies_seen()) shared.cookies_seen.store(true, std::memory_order_relaxed);
         return give(asker, size > 0 ? std::span<const std::uint8_t>(reply_room.data(), size) : reply, true);
       }
       case Ending::kMore:
@@ -226,7 +231,7 @@ struct Worker::Impl {
   }
 
   void give_servfail(const net::Asker& asker, std::span<const std::uint8_t> query, answer::Failure why) {
-    const std::size_t size = answer::servfail(query, transport_of(asker), why, reply_room);
+    const std::size_t size = answer::servfail(query, transport_of(asker), why, reply_room, cookies_seen());
     give(asker, {reply_room.data(), size}, true);
   }
 

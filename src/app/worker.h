@@ -32,6 +32,7 @@ class Worker {
     Precedence::Ask ask_to_go_first;                      // from any of them
     std::array<std::uint8_t, 16> loop_secret{};           // by it a worker knows another's loop query
     std::function<void(const IpPort&)> upstream_looping;  // tells all workers; called from any of them
+    mutable std::atomic<bool> cookies_seen{false};        // answer.h; a client may be served by another worker next
   };
 
   Worker(std::uint32_t index, const Shared& shared);

@@ -1,22 +1,33 @@
 #include "dns/opt.h"
 
+#include "dns/cookie.h"
 #include "dns/types.h"
 #include "dns/writer.h"
 
 namespace har::dns {
 namespace {
 
-constexpr std::size_t kOptionHead = 4;
-
-// False: there is one, or the options do not add up.
-bool lacks_cookie(std::span<const std::uint8_t> options) {
+// The first COOKIE among the options. Nothing where they do not add up before it.
+std::optional<std::span<const std::uint8_t>> find_cookie(std::span<const std::uint8_t> options) {
   Reader reader(options);
   while (reader.left() > 0) {
-    if (reader.u16() == kOptionCookie) return false;
+    const std::uint16_t code = reader.u16();
+    const auto option = reader.bytes(reader.u16());
+    if (code == kOptionCookie && !reader.failed()) return option;
+  }
+  return std::nullopt;
+}
+
+bool add_up(std::span<const std::uint8_t> options) {
+  Reader reader(options);
+  while (reader.left() > 0) {
+    reader.u16();
     reader.bytes(reader.u16());
   }
   return !reader.failed();
 }
+
+bool is_version_0(const RecordHead& opt) { return static_cast<std::uint8_t>(opt.ttl >> 16) == 0; }
 
 }  // namespace
 
@@ -40,20 +51,25 @@ std::optional<FoundOpt> find_opt(std::span<const std::uint8_t> message) {
   return std::nullopt;
 }
 
+bool gives_cookie(std::span<const std::uint8_t> reply) {
+  const auto opt = find_opt(reply);
+  if (!opt || !is_version_0(opt->record)) return false;
+  const auto cookie = find_cookie(opt->record.data);
+  return cookie && has_servers_part(*cookie);
+}
+
 std::size_t add_cookie(std::span<const std::uint8_t> reply, std::span<const std::uint8_t> cookie,
                        std::span<std::uint8_t> out) {
   const auto opt = find_opt(reply);
-  const auto version = static_cast<std::uint8_t>(opt ? opt->record.ttl >> 16 : 0);
-  if (!opt || !opt->is_last || version != 0 || !lacks_cookie(opt->record.data)) return 0;
-  const std::size_t option = kOptionHead + cookie.size();
+  if (!opt || !opt->is_last || !is_version_0(opt->record)) return 0;
+  if (find_cookie(opt->record.data) || !add_up(opt->record.data)) return 0;
+  const std::size_t option = cookie_back_size(cookie);
   const std::size_t data_size = opt->record.data.size() + option;
   if (data_size > 0xFFFF || reply.size() > out.size() || out.size() - reply.size() < option) return 0;
   Writer writer(out);
   writer.bytes(reply);
   writer.patch_u16(opt->record.data_position - 2, static_cast<std::uint16_t>(data_size));
-  writer.u16(kOptionCookie);
-  writer.u16(static_cast<std::uint16_t>(cookie.size()));
-  writer.bytes(cookie);
+  write_cookie_back(writer, cookie);
   return writer.size();
 }
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <vector>
 
+#include "dns/cookie.h"
+
 namespace har::dns {
 namespace {
 
@@ -65,6 +67,26 @@ TEST(AddCookie, BehindTheOtherOptions) {
     append(both, kCookie);
     EXPECT_EQ(with_cookie(reply({kRecord, opt(options)})), reply({kRecord, opt(both)}));
   }
+}
+
+TEST(AddCookie, BehindAClientsPartAloneOneOfOurs) {
+  const Bytes whole = reply({opt({})});
+  Bytes out(512);
+  out.resize(add_cookie(whole, std::span(kCookie).first(8), out));
+  Bytes both{0, 10, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8};
+  append(both, {kServersPart.begin(), kServersPart.end()});
+  EXPECT_EQ(out, reply({opt(both)}));
+}
+
+TEST(GivesCookie, WhereThereIsAServersPart) {
+  Bytes with_servers_part{0, 3, 0, 1, 7, 0, 10, 0, 16};
+  append(with_servers_part, kCookie);
+  EXPECT_TRUE(gives_cookie(reply({kRecord, opt(with_servers_part)})));
+  EXPECT_FALSE(gives_cookie(reply({opt({0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})})));
+  EXPECT_FALSE(gives_cookie(reply({opt({0, 10, 0, 16, 1})}))) << "cut";
+  EXPECT_FALSE(gives_cookie(reply({opt(with_servers_part, 1)}))) << "of another version";
+  EXPECT_FALSE(gives_cookie(reply({opt({})})));
+  EXPECT_FALSE(gives_cookie(reply({})));
 }
 
 TEST(AddCookie, OnlyWhereItCan) {

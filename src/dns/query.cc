@@ -7,7 +7,7 @@ namespace har::dns {
 namespace {
 
 constexpr std::uint32_t kDnssecOk = 0x8000;
-constexpr std::size_t kCookieWithServersPart = 16, kMaxCookie = 40;  // octets, RFC 7873 4.2
+constexpr std::size_t kClientsCookie = 8, kWholeCookie = 16, kMaxCookie = 40;  // octets, RFC 7873 4.1, 4.2
 
 // The options of version 0.
 void take_options(Edns& edns, std::span<const std::uint8_t> data) {
@@ -16,8 +16,8 @@ void take_options(Edns& edns, std::span<const std::uint8_t> data) {
   while (reader.left() > 0) {  // each turn takes four octets or fails
     const std::uint16_t code = reader.u16();
     const auto option = reader.bytes(reader.u16());
-    const bool has_servers_part = option.size() >= kCookieWithServersPart && option.size() <= kMaxCookie;
-    if (code == kOptionCookie && cookie.empty() && has_servers_part) cookie = option;
+    const bool is_whole = option.size() >= kWholeCookie && option.size() <= kMaxCookie;
+    if (code == kOptionCookie && cookie.empty() && (is_whole || option.size() == kClientsCookie)) cookie = option;
   }
   edns.malformed = reader.failed();
   if (!edns.malformed) edns.cookie = cookie;

@@ -18,7 +18,7 @@ struct Edns {
   std::uint8_t version = 0;
   bool dnssec_ok = false;      // DO
   std::uint16_t udp_size = 0;  // as advertised
-  // The COOKIE option (RFC 7873) where it has a server's part, 16 to 40 octets inside the packet; else empty.
+  // The COOKIE option (RFC 7873), inside the packet: 8 octets, or 16 to 40 with a server's part; else empty.
   std::span<const std::uint8_t> cookie;
 };
 

@@ -158,15 +158,15 @@ TestMessage with_cookie(std::size_t size, bool adds_up = true) {
   return message.raw(options.octets);
 }
 
-TEST(Query, ACookieWithAServersPartIsRead) {
-  for (const std::size_t size : {16U, 24U, 40U}) {
+TEST(Query, ACookieIsReadWithAServersPartAndWithout) {
+  for (const std::size_t size : {8U, 16U, 24U, 40U}) {
     const TestMessage message = with_cookie(size);
     const Query query = parse_query(message);
     EXPECT_FALSE(query.edns.malformed);
     ASSERT_EQ(query.edns.cookie.size(), size);
     EXPECT_EQ(query.edns.cookie[0], 1);
   }
-  for (const std::size_t size : {0U, 8U, 15U, 41U}) {
+  for (const std::size_t size : {0U, 7U, 9U, 15U, 41U}) {
     EXPECT_TRUE(parse_query(with_cookie(size)).edns.cookie.empty()) << size;
     EXPECT_FALSE(parse_query(with_cookie(size)).edns.malformed) << size;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "dns/cookie.h"
 
 namespace har::dns {
 
@@ -49,7 +50,7 @@ Reply::Reply(const Query& query, Rcode rcode, Authority authority, std::size_t l
   }
 }
 
-std::size_t Reply::cookie_size() const { return cookie_.empty() ? 0 : kOptionHead + cookie_.size(); }
+std::size_t Reply::cookie_size() const { return cookie_back_size(cookie_); }
 
 // One record that does not fit ends the adding: a smaller one behind it must not slip in, the order is the ranking.
 void Reply::keep_or_drop(std::size_t start, std::uint16_t& count) {
@@ -118,11 +119,7 @@ void Reply::write_opt() {
   const bool shows_text = shows_error && room - kOptionHead - kCodeSize >= error_text_.size();
   const std::size_t error_size = shows_error ? kCodeSize + (shows_text ? error_text_.size() : 0) : 0;
   writer_.u16(static_cast<std::uint16_t>(cookie_size() + (shows_error ? kOptionHead + error_size : 0)));
-  if (!cookie_.empty()) {
-    writer_.u16(kOptionCookie);
-    writer_.u16(static_cast<std::uint16_t>(cookie_.size()));
-    writer_.bytes(cookie_);
-  }
+  write_cookie_back(writer_, cookie_);
   if (!shows_error) return;
   writer_.u16(kOptionEde);
   writer_.u16(static_cast<std::uint16_t>(error_size));

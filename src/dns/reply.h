@@ -1,14 +1,14 @@
 // Builds a reply of our own to a query: header and question from the query, address records, the SOA of a negative
 // answer, EDNS with an extended error. Writes into the caller's memory, allocates nothing.
-// Not for: deciding what the answer is (answer/answer.h), forwarded replies (they pass untouched).
+// Not for: deciding what the answer is (answer/answer.h), forwarded replies (they pass, but for what answer::finish()
+// does).
 //
 //   Reply reply(query, kNoError, Reply::kAuthoritative, udp_limit(query), out);
 //   reply.add_address(Family::kV4, address.data(), ttl);
 //   reply.set_error(kEdeOther, "no candidate is up");   // shown only to a client that sent EDNS
 //   return reply.finish();
 //
-// A COOKIE with a server's part goes back as it came: the client knows from a forwarded reply that "this server" has
-// cookies, and throws away what comes over UDP without one (RFC 7873 5.3).
+// The query's COOKIE goes back (cookie.h).
 // What does not fit: an address or SOA record sets TC, and that record and all later ones are left out; the text of the
 // extended error, then the error itself, go without TC (RFC 8914 3). Room for OPT is kept from the start.
 // Source: SEMANTICS "Answering" 1, 2, 7; RFC 1035 4.1, 2308 3, 6891 6.1.3, 7873 5.3, 8914.

@@ -3,6 +3,7 @@ import random
 import struct
 import time
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -202,3 +203,32 @@ def test_a_loop_through_another_resolver_is_found(lab):
     daemon.wait_for_log("event=upstream_is_us", timeout=5)
     reply = daemon.ask("x.test", use_edns=0)
     assert reply.rcode() == dns.rcode.SERVFAIL and dnsclient.error_codes(reply) == [22]
+
+
+def test_a_client_that_has_been_given_a_cookie_is_given_one_with_every_reply(lab):
+    """c-ares throws away what comes without a server's part, once it has had one from "this server"."""
+    client_part, server_part = bytes(range(8)), bytes(range(100, 108))
+
+    def act(query, tcp):
+        reply = dns.message.make_response(query)
+        with_cookie = query.question[0].name.to_text().startswith("cookie")
+        reply.use_edns(0, options=[dns.edns.GenericOption(10, client_part + server_part)] if with_cookie else [])
+        return reply
+
+    upstream, web = lab.script(act=act), lab.web()
+    daemon = lab.daemon(f"""
+        nameservers = {{ {upstream.spec} }}
+        name a.test {{ candidate a {{ check_address = "{web.url}" }} }}""")
+
+    def cookie_for(name, cookie):
+        reply = daemon.ask(name, use_edns=0, options=[dns.edns.GenericOption(10, cookie)])
+        return b"".join(option.data for option in reply.options if option.otype == 10)
+
+    for name in ("a.test", "plain.test"):
+        assert cookie_for(name, client_part) == b""  # nobody has cookies yet
+        assert cookie_for(name, client_part + server_part) == client_part + server_part
+    assert cookie_for("cookie.test", client_part) == client_part + server_part
+    for name in ("a.test", "plain.test"):
+        given = cookie_for(name, client_part)
+        assert given[:8] == client_part and len(given) == 16
+        assert cookie_for(name, client_part + server_part) == client_part + server_part

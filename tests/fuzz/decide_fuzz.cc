@@ -13,6 +13,7 @@
 #include "answer/answer.h"
 #include "base/assert.h"
 #include "dns/addresses.h"
+#include "dns/cookie.h"
 #include "dns/match.h"
 #include "dns/name.h"
 #include "dns/opt.h"
@@ -94,7 +95,11 @@ void check_own(Octets packet, Transport transport, Octets reply) {
   const auto walked = dns::parse_query(as_query);
   HAR_ASSERT(walked.status == Status::kOk && !walked.edns.malformed);
   HAR_ASSERT(walked.edns.present == query.edns.present);
-  HAR_ASSERT(std::ranges::equal(walked.edns.cookie, query.edns.cookie));
+  // As it came; a client's part alone with ours behind it, or not at all (check_finish() goes on to either).
+  const auto back = walked.edns.cookie;
+  const auto cookie = query.edns.cookie;
+  if (dns::has_servers_part(cookie) || cookie.empty()) HAR_ASSERT(std::ranges::equal(back, cookie));
+  if (!dns::has_servers_part(cookie) && !back.empty()) HAR_ASSERT(std::ranges::equal(back.first(8), cookie));
 }
 
 // The records of an answer, read back by the checker's own reader of replies.
@@ -129,20 +134,25 @@ bool is_at_or_under(Octets name, Octets configured) {
 // The upstream's reply, but for the client's COOKIE at its end and the size of the OPT's data.
 bool is_with_cookie(Octets packet, Transport transport, Octets reply, Octets out) {
   const auto query = dns::parse_query(packet);
-  const Octets cookie = query.edns.cookie;
-  if (transport != Transport::kUdp || cookie.empty() || out.size() != reply.size() + 4 + cookie.size()) return false;
-  if (!std::equal(cookie.begin(), cookie.end(), out.end() - std::ssize(cookie))) return false;
+  const std::size_t option = dns::cookie_back_size(query.edns.cookie);
+  if (transport != Transport::kUdp || option == 0 || out.size() != reply.size() + option) return false;
   const auto before = dns::find_opt(reply), after = dns::find_opt(out);
-  HAR_ASSERT(before && after && after->is_last && out.size() <= dns::udp_limit(query));
-  const auto differ = std::mismatch(reply.begin(), reply.end(), out.begin()).first - reply.begin();
-  return differ >= std::ssize(reply) - std::ssize(before->record.data) - 2 &&
-         after->record.data.size() == before->record.data.size() + 4 + cookie.size();
+  if (!before || !after || !after->is_last) return false;
+  if (after->record.data.size() != before->record.data.size() + option) return false;
+  const auto data_size_at = before->record.data_position - 2;  // which differs
+  if (!std::equal(reply.begin(), reply.begin() + static_cast<std::ptrdiff_t>(data_size_at), out.begin())) return false;
+  HAR_ASSERT(std::equal(reply.begin() + static_cast<std::ptrdiff_t>(data_size_at) + 2, reply.end(),
+                        out.begin() + static_cast<std::ptrdiff_t>(data_size_at) + 2));
+  HAR_ASSERT(dns::gives_cookie(out) && !dns::gives_cookie(reply));
+  HAR_ASSERT(out.size() <= std::max<std::size_t>(query.edns.udp_size, 512));
+  return true;
 }
 
 void check_finish(Octets packet, Transport transport, Octets reply) {
   for (const Rule rule : {Rule::kPass, Rule::kNameExists, Rule::kNotReady}) {
     std::vector<std::uint8_t> out(4096);
-    const std::size_t size = finish(rule, packet, transport, reply, out);
+    bool cookies_seen = rule == Rule::kNotReady;
+    const std::size_t size = finish(rule, packet, transport, reply, out, cookies_seen);
     if (size == 0) continue;
     if (is_with_cookie(packet, transport, reply, Octets(out).first(size))) continue;
     HAR_ASSERT(rule != Rule::kPass && size <= out.size());
