@@ -16,7 +16,8 @@
 namespace har::front {
 
 // Whether a packet came from the very address that its control message says it went to: its sender is on this host.
-// From elsewhere such a packet does not get in (IPv4: a martian source), or its reply does not get out.
+// From elsewhere such a packet does not get in over IPv4 (a martian source); over IPv6 it may, and its reply stays
+// here.
 bool is_from_here(std::span<const std::byte> received, const net::SocketAddress& from);
 
 class LocalAddresses {

@@ -27,7 +27,8 @@ constexpr std::size_t kBurst = 8;  // so many packets in a turn are worth two sy
 // gives up after 2 s.
 constexpr Duration kRetirement = milliseconds(2200);
 constexpr Duration kRetiredLook = milliseconds(50);
-// After an error that reading does not clear (no memory, say) a socket rests instead of spinning.
+// After an error that reading does not clear (no memory, say), or where it cannot be watched for the same reason, a
+// socket rests instead of spinning.
 constexpr Duration kRest = milliseconds(10);
 
 void ask_for_packet_info(int fd) {
@@ -67,6 +68,7 @@ struct UdpFront::Impl {
   std::size_t serve_batch(std::size_t place);  // how many it got
   void serve_busy();
   void look_at_retired();
+  void rest(Socket& socket);
   void wake_resting();
   bool is_drained(const Socket& socket) const;
 
@@ -125,7 +127,7 @@ void UdpFront::Impl::turn(std::size_t place) {
   if (busy) busy_timer.set(Duration::zero());
   socket.busy = busy;
   socket.bursts = all >= kBurst;
-  if (!socket.resting) socket.watch->set_interest(busy ? net::Watch::kNone : net::Watch::kRead);
+  if (!socket.resting && !socket.watch->set_interest(busy ? net::Watch::kNone : net::Watch::kRead)) rest(socket);
 }
 
 void UdpFront::Impl::serve_busy() {
@@ -138,9 +140,8 @@ std::size_t UdpFront::Impl::serve_batch(std::size_t place) {
   Socket& socket = *sockets[place];
   const int received = batch.receive(socket.fd.get(), socket.wildcard);
   if (received < 0) {
-    socket.resting = true;
     socket.watch->set_interest(net::Watch::kNone);
-    if (!rest_timer.is_set()) rest_timer.set(kRest);
+    rest(socket);
     return 0;
   }
   const auto count = static_cast<std::size_t>(received);
@@ -167,11 +168,16 @@ std::size_t UdpFront::Impl::serve_batch(std::size_t place) {
   return count;
 }
 
+void UdpFront::Impl::rest(Socket& socket) {
+  socket.resting = true;
+  if (!rest_timer.is_set()) rest_timer.set(kRest);
+}
+
 void UdpFront::Impl::wake_resting() {
   for (auto& socket : sockets) {
     if (!socket || !socket->resting) continue;
     socket->resting = false;
-    socket->watch->set_interest(net::Watch::kRead);
+    if (!socket->watch->set_interest(net::Watch::kRead)) rest(*socket);
   }
 }
 

@@ -62,14 +62,15 @@ void Watch::arm() {
   } else {
     event_assign(event_, loop_.base_, fd_, what, call, this);
   }
-  event_add(event_, nullptr);
+  if (event_add(event_, nullptr) != 0) interest_ = kNone;
 }
 
-void Watch::set_interest(Interest interest) {
-  if (interest == interest_) return;
+bool Watch::set_interest(Interest interest) {
+  if (interest == interest_) return true;
   interest_ = interest;
   if (event_ != nullptr) event_del(event_);
   arm();
+  return interest_ == interest;
 }
 
 struct Timer::Shared {

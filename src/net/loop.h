@@ -46,7 +46,8 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  void set_interest(Interest interest);  // kNone pauses
+  // kNone pauses. False: it is kNone now, the kernel has no memory for more or a limit is reached.
+  bool set_interest(Interest interest);
   Interest interest() const { return interest_; }
 
  private:

@@ -224,19 +224,19 @@ def test_a_wildcard_listener_answers_whoever_asks_it_from_an_address_of_this_hos
     wire = dnsclient.query("a.test").to_wire()
 
     def is_answered(address, local):
-        with dnsclient.udp_socket((address, daemon.port), local=local) as s:
-            s.settimeout(0.3)
-            s.send(wire)
-            try:
-                over_udp = bool(s.recv(512))
-            except socket.timeout:
-                over_udp = False
-        with socket.create_connection((address, daemon.port), source_address=(local, 0), timeout=3) as s:
+        with socket.create_connection((address, daemon.port), source_address=(local, 0), timeout=4) as s:
             try:
                 s.sendall(dnsclient.frame(wire))
                 over_tcp = s.recv(10) != b""
             except ConnectionError:
                 over_tcp = False
+        with dnsclient.udp_socket((address, daemon.port), local=local) as s:
+            s.settimeout(4 if over_tcp else 0.3)
+            s.send(wire)
+            try:
+                over_udp = bool(s.recv(512))
+            except socket.timeout:
+                over_udp = False
         assert over_udp == over_tcp
         return over_udp
 
