@@ -33,7 +33,7 @@ World::Asked World::ask(const Question& question, answer::Transport transport, b
     if (asked.outcome.reply.empty()) {
       size = answer::servfail(asked.query, transport, answer::Failure::kNoUpstream, out);
     } else {
-      size = answer::finish(asked.decision.rule, asked.query, transport, asked.outcome.reply, out);
+      size = answer::finish(asked.decision.rule, asked.query, transport, asked.outcome.reply, out, cookies_seen_);
     }
     asked.passed = size == 0;
     out.resize(size);

@@ -80,6 +80,7 @@ class World {
   std::vector<std::string> events_;    // of the last step that was no expectation
   std::set<std::uint32_t> rewritten_;  // likewise
   Upstreams upstreams_;
+  bool cookies_seen_ = false;  // answer.h
   std::uint16_t next_id_ = 1;
   std::uint64_t generation_ = 0;
 };
