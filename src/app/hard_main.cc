@@ -33,6 +33,7 @@ std::string own_program() {
   const auto size = readlink("/proc/self/exe", path, sizeof path);
   if (size > 0 && path[0] == '/') return {path, static_cast<std::size_t>(size)};  // not "(unreachable)/…"
   // Without /proc: as the kernel was told. A name without a slash would be one of the working directory.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): what getauxval(3) returns is an address
   const auto* const told = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   if (told == nullptr || std::strchr(told, '/') == nullptr || realpath(told, path) == nullptr) return {};
   return path;
