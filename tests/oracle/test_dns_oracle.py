@@ -99,7 +99,7 @@ def random_options(r):
             code = r.choice((3, 9, 10, 11, 12, 14, 65001, 65535))
             data = bytes(r.randrange(256) for _ in range(r.choice((0, 1, 8, 24, 300))))
             if code == 10:
-                data = bytes(8)  # a cookie of another size is no cookie
+                data = bytes(r.randrange(256) for _ in range(r.choice((8, 16, 24, 40))))  # another size is no cookie
             elif code == 11:
                 data = data[:2] if len(data) >= 2 else b""
         options += struct.pack(">HH", code, len(data)) + data
@@ -174,6 +174,15 @@ def expected_query(packet, whole=True):
             "size": str(message.payload),
         }
     return want
+
+
+def expected_cookie(packet):
+    """What goes back for the packet's COOKIE (src/dns/cookie.h)."""
+    message = dns.message.from_wire(packet, ignore_trailing=True)
+    cookies = [option.to_wire() for option in message.options if option.otype == 10] if message.edns == 0 else []
+    if not cookies:
+        return b""
+    return cookies[0] + (b"har\0\0\0\0\0" if len(cookies[0]) == 8 else b"")
 
 
 def test_queries_are_understood_alike():
@@ -373,12 +382,14 @@ def test_our_replies_are_read_by_dnspython():
         f"answer {packet.hex()} {transport} {rcode} {v4} {v6} {soa} {ede} {hexed(text.encode())}"
         for packet, _, transport, rcode, v4, v6, soa, ede, text in cases
     ]
-    truncated = 0
+    truncated = cookies = 0
     for (packet, want, transport, rcode, v4, v6, soa, ede, text), line in zip(cases, ask(lines)):
         wire = bytes.fromhex(line)
         limit = 65535 if transport == "TCP" else max(512, min(1232, int(want.get("size", 512))))
         assert len(wire) <= limit
         reply = dns.message.from_wire(wire)  # no trailing octets either
+        cookie = expected_cookie(packet)
+        cookie_option = bytes(4) + cookie if cookie else b""
         flags = int(want["flags"])
         aa = dns.flags.AA if rcode == 0 else 0
         tc = reply.flags & dns.flags.TC
@@ -397,7 +408,7 @@ def test_our_replies_are_read_by_dnspython():
         assert bool(tc) == (len(records) < len(everything))
         if tc:
             truncated += 1
-            opt = 11 if want["edns"] == "1" else 0
+            opt = 11 + len(cookie_option) if want["edns"] == "1" else 0
             following = 16 if everything[len(records)][1] == 1 else 28
             body = 12 + len(question) + sum(16 if kind == 1 else 28 for _, kind, _ in records)
             assert body + following + opt > limit  # no record was left out that had room
@@ -412,14 +423,18 @@ def test_our_replies_are_read_by_dnspython():
         if reply.edns >= 0:
             assert reply.edns == 0 and reply.payload == 1232
             assert reply.ednsflags & 0xFFFF == (dns.flags.DO if want["do"] == "1" else 0)
-            left = limit - (len(wire) - sum(4 + len(o.to_wire()) for o in reply.options))
+            left = limit - (len(wire) - sum(4 + len(o.to_wire()) for o in reply.options)) - len(cookie_option)
+            options = list(reply.options)
+            if cookie:
+                cookies += 1
+                assert options.pop(0).to_wire() == cookie
             if ede < 0 or left < 6:
-                assert not reply.options
+                assert not options
             else:
                 shown = text if 6 + len(text) <= left else ""
-                (option,) = reply.options
+                (option,) = options
                 assert (option.otype, int(option.code), option.text or "") == (15, ede, shown)
-    assert truncated > 100
+    assert truncated > 100 and cookies > 100
 
 
 def test_names_are_read_and_written_alike():
