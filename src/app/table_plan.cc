@@ -26,20 +26,30 @@ std::vector<Prepare::Address> listen_addresses(const config::Config& config) {
   return out;
 }
 
-std::vector<IpPrefix> allowed_clients(const config::Config& config) {
-  if (!config.allow_clients.empty()) return config.allow_clients;
-  std::vector<IpPrefix> out{*IpPrefix::parse("127.0.0.0/8"), *IpPrefix::parse("::1")};
-  for (const IpAddress& ip : config.dns_bind_interfaces) {
-    if (!ip.is_loopback() && !ip.is_unspecified()) out.push_back({ip, static_cast<std::uint8_t>(ip.size() * 8)});
-  }
-  return out;
+namespace {
+
+bool is_default_allowed(const config::Config& config) {
+  return config.allow_clients.empty() || config.allow_clients_added;
 }
 
 // Which those of a wildcard are is known only when one of them asks.
 bool are_own_allowed(const config::Config& config) {
-  return (config.allow_clients.empty() || config.allow_clients_added) &&
-         std::any_of(config.dns_bind_interfaces.begin(), config.dns_bind_interfaces.end(),
-                     [](const IpAddress& ip) { return ip.is_unspecified(); });
+  const auto& listened = config.dns_bind_interfaces;
+  return is_default_allowed(config) &&
+         std::any_of(listened.begin(), listened.end(), [](const IpAddress& ip) { return ip.is_unspecified(); });
+}
+
+}  // namespace
+
+std::vector<IpPrefix> allowed_clients(const config::Config& config) {
+  std::vector<IpPrefix> out = config.allow_clients;
+  if (!is_default_allowed(config)) return out;
+  out.push_back(*IpPrefix::parse("127.0.0.0/8"));
+  out.push_back(*IpPrefix::parse("::1"));
+  for (const IpAddress& ip : config.dns_bind_interfaces) {
+    if (!ip.is_loopback() && !ip.is_unspecified()) out.push_back({ip, static_cast<std::uint8_t>(ip.size() * 8)});
+  }
+  return out;
 }
 
 table::Plan table_plan(const config::Config& config, std::uint64_t generation) {

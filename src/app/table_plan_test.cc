@@ -59,10 +59,12 @@ TEST(AllowedClients, ListeningToAWildcardAllAddressesOfTheHostUnlessOthersAreWri
   EXPECT_TRUE(table_plan(config, 1).own_clients);
 }
 
-TEST(AllowedClients, WhatIsWrittenReplacesTheDefault) {
+TEST(AllowedClients, WhatIsWrittenReplacesTheDefaultUnlessItIsOnlyAdded) {
   config::Config config;
   config.allow_clients = {*IpPrefix::parse("10.0.0.0/8")};
   EXPECT_EQ(text(allowed_clients(config)), "10.0.0.0/8 ");
+  config.allow_clients_added = true;
+  EXPECT_EQ(text(allowed_clients(config)), "10.0.0.0/8 127.0.0.0/8 ::1/128 ");
 }
 
 TEST(TablePlan, HasASlotForEachNameInTheOrderOfTheFile) {

@@ -329,7 +329,7 @@ class Checker {
     for (const auto& one : nameservers_) config_.nameservers.push_back(one.value);
     for (const auto& one : binds_) config_.dns_bind_interfaces.push_back(one.value);
     config_.bind_default_v6 = only_added_to(Key::kDnsBindInterfaces);
-    allow_clients_added_to_default();
+    config_.allow_clients_added = only_added_to(Key::kAllowClients);
     if (!tree_.whole || tree_.gaps) return;  // the rest of the file might have made it right
     for (const auto& one : nameservers_) {
       if (one.value.port == config_.dns_listen_port && listens_on(one.value.ip)) {
@@ -367,22 +367,6 @@ class Checker {
       given = true;
     }
     return given;
-  }
-
-  // "allow_clients += { ... }" alone adds to the default, which is not written out anywhere else.
-  void allow_clients_added_to_default() {
-    if (!only_added_to(Key::kAllowClients)) return;
-    std::vector<IpPrefix> all{*IpPrefix::parse("127.0.0.0/8"), *IpPrefix::parse("::1")};
-    for (const auto& bound : config_.dns_bind_interfaces) {
-      if (!bound.is_loopback() && !bound.is_unspecified()) {
-        all.push_back({bound, static_cast<std::uint8_t>(bound.size() * 8)});
-      }
-    }
-    for (const auto& prefix : config_.allow_clients) {
-      if (std::find(all.begin(), all.end(), prefix) == all.end()) all.push_back(prefix);
-    }
-    config_.allow_clients = std::move(all);
-    config_.allow_clients_added = true;
   }
 
   const Tree& tree_;

@@ -103,7 +103,7 @@ struct Config {
   bool bind_default_v6 =
       false;  // dns_bind_interfaces was only added to: its ::1 is the default's, where the host has it
   std::vector<IpPrefix> allow_clients;  // empty: the default, loopback and the addresses listened to
-  bool allow_clients_added = false;     // it was only added to: the default is among them
+  bool allow_clients_added = false;     // it was only added to: beside the default
   std::vector<IpPort> nameservers;      // empty: those of resolv.conf
   Duration resolver_timeout = seconds(1);
   std::uint32_t max_in_flight = 16'384;

@@ -74,11 +74,13 @@ TEST(AllowClients, AreNetworks) {
 }
 
 TEST(AllowClients, AddToTheDefault) {
-  EXPECT_THAT(
-      texts(config_of("allow_clients += 10.0.0.0/8 dns_bind_interfaces = { 127.0.0.1, 192.0.2.1 }").allow_clients),
-      ElementsAre("127.0.0.0/8", "::1/128", "192.0.2.1/32", "10.0.0.0/8"));
-  EXPECT_THAT(texts(config_of("allow_clients = 10.0.0.0/8 allow_clients += 192.0.2.1").allow_clients),
-              ElementsAre("10.0.0.0/8", "192.0.2.1/32"));
+  const Config added = config_of("allow_clients += 10.0.0.0/8");
+  EXPECT_THAT(texts(added.allow_clients), ElementsAre("10.0.0.0/8"));
+  EXPECT_TRUE(added.allow_clients_added);
+  const Config written = config_of("allow_clients = 10.0.0.0/8 allow_clients += 192.0.2.1");
+  EXPECT_THAT(texts(written.allow_clients), ElementsAre("10.0.0.0/8", "192.0.2.1/32"));
+  EXPECT_FALSE(written.allow_clients_added);
+  EXPECT_FALSE(config_of("").allow_clients_added);
 }
 
 TEST(Lists, CannotGrowWithoutBoundByAdding) {

@@ -11,9 +11,8 @@
 //   slots_offset      slot[]          kSlotSize octets each: a sequence word, the name's place, two versions (slot.h)
 //   names_offset      octets          the names' wire forms, lower case
 //
-// Every part begins on a cache line. A change of anything here needs a new kLayoutVersion, but for a flag that the version
-// before may leave alone.
-// Thread: any.  Tested by: table_test.cc, tests/fuzz/table_fuzz.cc
+// Every part begins on a cache line. A change of anything here needs a new kLayoutVersion, but for a flag that the
+// version before may leave alone. Thread: any.  Tested by: table_test.cc, tests/fuzz/table_fuzz.cc
 #pragma once
 
 #include <atomic>

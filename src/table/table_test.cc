@@ -212,6 +212,10 @@ TEST(Table, AllowsOnlyTheClientsOfItsPrefixes) {
     EXPECT_FALSE(table.reader.allows(address(text))) << text;
   }
   EXPECT_FALSE(Table(Plan{}).reader.allows(address("127.0.0.1")));
+  EXPECT_FALSE(Table(Plan{}).reader.allows_own());
+  Plan own;
+  own.own_clients = true;
+  EXPECT_TRUE(Table(own).reader.allows_own());
 }
 
 // The independent oracle: every prefix asked in turn.

@@ -55,6 +55,7 @@ void compare(const Config& a, const Config& b) {
   require(a.data_file == b.data_file && a.control_socket == b.control_socket && a.user == b.user);
   require(a.dns_listen_port == b.dns_listen_port && a.dns_bind_interfaces == b.dns_bind_interfaces);
   require(a.bind_default_v6 == b.bind_default_v6 && a.allow_clients == b.allow_clients);
+  require(a.allow_clients_added == b.allow_clients_added);
   require(a.nameservers == b.nameservers && a.resolver_timeout == b.resolver_timeout && a.workers == b.workers);
   require(a.max_in_flight == b.max_in_flight && a.tcp_idle_timeout == b.tcp_idle_timeout);
   require(a.tcp_max_connections == b.tcp_max_connections && a.tcp_max_in_flight == b.tcp_max_in_flight);
