@@ -278,13 +278,15 @@ std::size_t give_cookie_back(std::span<const std::uint8_t> query, Transport tran
   const Query asked = dns::parse_query(query);
   const auto cookie = asked.edns.cookie;
   if (cookie.empty()) return 0;
-  if (dns::gives_cookie(reply)) {
+  const auto opt = dns::find_opt(reply);
+  if (!opt) return 0;
+  if (dns::gives_cookie(*opt)) {
     cookies_seen = true;
     return 0;
   }
   if (!cookies_seen && !dns::has_servers_part(cookie)) return 0;
   const std::size_t limit = std::max<std::size_t>(asked.edns.udp_size, 512);
-  return dns::add_cookie(reply, cookie, out.first(std::min(out.size(), limit)));
+  return dns::add_cookie(reply, *opt, cookie, out.first(std::min(out.size(), limit)));
 }
 
 }  // namespace

@@ -7,29 +7,27 @@
 namespace har::dns {
 namespace {
 
-// The first COOKIE among the options. Nothing where they do not add up before it.
-std::optional<std::span<const std::uint8_t>> find_cookie(std::span<const std::uint8_t> options) {
-  Reader reader(options);
-  while (reader.left() > 0) {
-    const std::uint16_t code = reader.u16();
-    const auto option = reader.bytes(reader.u16());
-    if (code == kOptionCookie && !reader.failed()) return option;
-  }
-  return std::nullopt;
-}
-
-bool add_up(std::span<const std::uint8_t> options) {
-  Reader reader(options);
-  while (reader.left() > 0) {
-    reader.u16();
-    reader.bytes(reader.u16());
-  }
-  return !reader.failed();
-}
-
 bool is_version_0(const RecordHead& opt) { return static_cast<std::uint8_t>(opt.ttl >> 16) == 0; }
 
 }  // namespace
+
+Options read_options(std::span<const std::uint8_t> data) {
+  Options options;
+  Reader reader(data);
+  while (reader.left() > 0) {  // each turn takes four octets or fails
+    const std::uint16_t code = reader.u16();
+    const auto option = reader.bytes(reader.u16());
+    if (reader.failed()) {
+      options = {};
+      options.malformed = true;
+      return options;
+    }
+    if (code != kOptionCookie) continue;
+    options.has_cookie = true;
+    if (options.cookie.empty() && is_cookie(option)) options.cookie = option;
+  }
+  return options;
+}
 
 std::optional<FoundOpt> find_opt(std::span<const std::uint8_t> message) {
   Reader reader(message);
@@ -51,24 +49,20 @@ std::optional<FoundOpt> find_opt(std::span<const std::uint8_t> message) {
   return std::nullopt;
 }
 
-bool gives_cookie(std::span<const std::uint8_t> reply) {
-  const auto opt = find_opt(reply);
-  if (!opt || !is_version_0(opt->record)) return false;
-  const auto cookie = find_cookie(opt->record.data);
-  return cookie && has_servers_part(*cookie);
+bool gives_cookie(const FoundOpt& opt) {
+  return is_version_0(opt.record) && has_servers_part(read_options(opt.record.data).cookie);
 }
 
-std::size_t add_cookie(std::span<const std::uint8_t> reply, std::span<const std::uint8_t> cookie,
+std::size_t add_cookie(std::span<const std::uint8_t> reply, const FoundOpt& opt, std::span<const std::uint8_t> cookie,
                        std::span<std::uint8_t> out) {
-  const auto opt = find_opt(reply);
-  if (!opt || !opt->is_last || !is_version_0(opt->record)) return 0;
-  if (find_cookie(opt->record.data) || !add_up(opt->record.data)) return 0;
+  if (!opt.is_last || !is_version_0(opt.record)) return 0;
+  if (const Options options = read_options(opt.record.data); options.malformed || options.has_cookie) return 0;
   const std::size_t option = cookie_back_size(cookie);
-  const std::size_t data_size = opt->record.data.size() + option;
+  const std::size_t data_size = opt.record.data.size() + option;
   if (data_size > 0xFFFF || reply.size() > out.size() || out.size() - reply.size() < option) return 0;
   Writer writer(out);
   writer.bytes(reply);
-  writer.patch_u16(opt->record.data_position - 2, static_cast<std::uint16_t>(data_size));
+  writer.patch_u16(opt.record.data_position - 2, static_cast<std::uint16_t>(data_size));
   write_cookie_back(writer, cookie);
   return writer.size();
 }

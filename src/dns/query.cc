@@ -1,5 +1,6 @@
 #include "dns/query.h"
 
+#include "dns/opt.h"
 #include "dns/reader.h"
 
 namespace har::dns {
@@ -7,22 +8,6 @@ namespace har::dns {
 namespace {
 
 constexpr std::uint32_t kDnssecOk = 0x8000;
-constexpr std::size_t kClientsCookie = 8, kWholeCookie = 16, kMaxCookie = 40;  // octets, RFC 7873 4.1, 4.2
-
-// The options of version 0.
-void take_options(Edns& edns, std::span<const std::uint8_t> data) {
-  std::span<const std::uint8_t> cookie;
-  Reader reader(data);
-  while (reader.left() > 0) {  // each turn takes four octets or fails
-    const std::uint16_t code = reader.u16();
-    const auto option = reader.bytes(reader.u16());
-    const bool is_whole = option.size() >= kWholeCookie && option.size() <= kMaxCookie;
-    if (code == kOptionCookie && cookie.empty() && (is_whole || option.size() == kClientsCookie)) cookie = option;
-  }
-  edns.malformed = reader.failed();
-  if (!edns.malformed) edns.cookie = cookie;
-}
-
 // An OPT record was met. A second one, or one out of place, leaves what the first said.
 void take_opt(Edns& edns, const RecordHead& record, bool in_place) {
   if (edns.present || !in_place) {
@@ -35,7 +20,10 @@ void take_opt(Edns& edns, const RecordHead& record, bool in_place) {
   edns.dnssec_ok = (record.ttl & kDnssecOk) != 0;
   edns.udp_size = record.rclass;
   // Only version 0 says what the data looks like; a later one gets BADVERS, which tells the client more than FORMERR.
-  if (edns.version == 0) take_options(edns, record.data);
+  if (edns.version > 0) return;
+  const Options options = read_options(record.data);
+  edns.malformed = options.malformed;
+  edns.cookie = options.cookie;
 }
 
 // Walks all records behind the questions. Each takes at least eleven octets or fails the reader, so a packet of 65,535

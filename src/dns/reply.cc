@@ -12,7 +12,6 @@ namespace {
 constexpr std::uint16_t kToQuestionName = 0xC000 | kHeaderSize;  // compression pointer, RFC 1035 4.1.4
 constexpr std::uint16_t kOpcodeMask = 0x7800;
 constexpr std::size_t kOptSize = 11;
-constexpr std::size_t kOptionHead = 4;  // its code and length
 constexpr std::string_view kHostmaster = "\x0Ahostmaster";
 
 // What secondaries would use; nobody transfers these "zones", so they only have to be plausible (RFC 1912 2.2).

@@ -44,6 +44,7 @@ enum Type : std::uint16_t {
 enum Class : std::uint16_t { kClassIn = 1, kClassAny = 255 };
 
 // EDNS options: RFC 7873 4, RFC 8914 2.
+inline constexpr std::size_t kOptionHead = 4;  // of an EDNS option: its code and length
 enum Option : std::uint16_t { kOptionCookie = 10, kOptionEde = 15 };
 
 // Bits of the second 16-bit word of the header.

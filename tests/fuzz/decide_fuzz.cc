@@ -143,7 +143,7 @@ bool is_with_cookie(Octets packet, Transport transport, Octets reply, Octets out
   if (!std::equal(reply.begin(), reply.begin() + static_cast<std::ptrdiff_t>(data_size_at), out.begin())) return false;
   HAR_ASSERT(std::equal(reply.begin() + static_cast<std::ptrdiff_t>(data_size_at) + 2, reply.end(),
                         out.begin() + static_cast<std::ptrdiff_t>(data_size_at) + 2));
-  HAR_ASSERT(dns::gives_cookie(out) && !dns::gives_cookie(reply));
+  HAR_ASSERT(dns::gives_cookie(*after) && !dns::gives_cookie(*before));
   HAR_ASSERT(out.size() <= std::max<std::size_t>(query.edns.udp_size, 512));
   return true;
 }
