@@ -62,7 +62,10 @@ struct TcpFront::Impl {
             [this] { return may_go_on(); }),
         limits(limits_in),
         listeners(
-            loop, [this](net::Fd fd, const net::SocketAddress& client) { take(std::move(fd), client); },
+            loop,
+            [this](net::Fd fd, const net::SocketAddress& client, bool wildcard) {
+              take(std::move(fd), client, wildcard);
+            },
             [this] { return close_longest_idle(false); }),
         idle_timer(loop, [this] { expire(); }),
         resume_timer(loop, [this] { resume(); }),
@@ -70,7 +73,7 @@ struct TcpFront::Impl {
         gathered(std::make_unique_for_overwrite<std::uint8_t[]>(kGatherRoom)) {}
 
   // coming
-  void take(net::Fd fd, const net::SocketAddress& address);
+  void take(net::Fd fd, const net::SocketAddress& address, bool wildcard);
   bool close_longest_idle(bool even_waiting);
   // reading
   void on_ready(net::SocketSet::Token token, net::Watch::Interest ready);
@@ -123,9 +126,9 @@ struct TcpFront::Impl {
 
 // ---- coming
 
-void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address) {
+void TcpFront::Impl::take(net::Fd fd, const net::SocketAddress& address, bool wildcard) {
   const bool is_ip = address.family() == AF_INET || address.family() == AF_INET6;
-  const bool from_here = is_ip && net::local_ip(fd.get()) == address.to_ip_port().ip;
+  const bool from_here = wildcard && is_ip && net::local_ip(fd.get()) == address.to_ip_port().ip;
   if (!is_ip || !admit(address.to_ip_port().ip, from_here)) {
     ++stats.refused;
     return;

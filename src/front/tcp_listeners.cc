@@ -32,30 +32,31 @@ void TcpListeners::serve(std::vector<net::Fd> listeners) {
     auto listener = std::make_unique<Listener>();
     listener->cookie = cookie;
     listener->fd = std::move(fd);
-    listener->watch.emplace(
-        loop_, listener->fd.get(), net::Watch::kRead,
-        [this, raw = listener->fd.get()](net::Watch::Interest) { accept_some(raw, kAcceptsATurn); });
+    const auto local = net::local_ip(listener->fd.get());
+    listener->wildcard = local && local->is_unspecified();
+    listener->watch.emplace(loop_, listener->fd.get(), net::Watch::kRead,
+                            [this, raw = listener.get()](net::Watch::Interest) { accept_some(*raw, kAcceptsATurn); });
     listeners_.push_back(std::move(listener));
   }
   // Connections that wait in a listener would be reset with it.
   for (auto& listener : listeners_) {
-    if (!listener->in_service) accept_some(listener->fd.get(), SOMAXCONN);
+    if (!listener->in_service) accept_some(*listener, SOMAXCONN);
   }
   std::erase_if(listeners_, [](const auto& listener) { return !listener->in_service; });
 }
 
-void TcpListeners::accept_some(int listener, int most) {
+void TcpListeners::accept_some(const Listener& listener, int most) {
   for (int i = 0; i < most; ++i) {
     net::SocketAddress address;
     socklen_t size = sizeof address;
-    net::Fd fd(accept4(listener, &address.generic, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    net::Fd fd(accept4(listener.fd.get(), &address.generic, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
-      take_(std::move(fd), address);
+      take_(std::move(fd), address, listener.wildcard);
     } else if (errno == EAGAIN) {
       return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       // The kernel wants a free descriptor before it looks whether anybody waits.
-      pollfd waits{.fd = listener, .events = POLLIN, .revents = 0};
+      pollfd waits{.fd = listener.fd.get(), .events = POLLIN, .revents = 0};
       if (poll(&waits, 1, 0) <= 0) return;
       if (make_room_()) continue;
       rest(true);

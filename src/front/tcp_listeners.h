@@ -17,7 +17,8 @@ namespace har::front {
 
 class TcpListeners {
  public:
-  using Take = std::function<void(net::Fd connection, const net::SocketAddress& client)>;
+  // `wildcard`: to a listener that is bound to all addresses of a family.
+  using Take = std::function<void(net::Fd connection, const net::SocketAddress& client, bool wildcard)>;
   // No descriptor is free: closes something; false when there is nothing that may be closed.
   using MakeRoom = std::function<bool()>;
 
@@ -30,11 +31,12 @@ class TcpListeners {
   struct Listener {
     net::Fd fd;
     std::uint64_t cookie = 0;
+    bool wildcard = false;
     bool in_service = true;
     std::optional<net::Watch> watch;  // last: ends before its descriptor is closed
   };
 
-  void accept_some(int listener, int most);
+  void accept_some(const Listener& listener, int most);
   void rest(bool rests);
 
   net::Loop& loop_;

@@ -10,7 +10,7 @@ namespace har::net {
 struct Asker {
   enum class Kind : std::uint8_t { kUdp, kTcp };
   Kind kind = Kind::kUdp;
-  bool from_here = false;        // it came from the very address that it went to; not told of UDP to a bound address
+  bool from_here = false;        // to a wildcard socket: it came from the very address that it went to
   std::uint16_t socket = 0;      // kUdp: which of the front's sockets
   std::uint32_t connection = 0;  // kTcp: the connection's place ...
   std::uint32_t serial = 0;      // ... and its serial number: a place is used again, a serial is not
