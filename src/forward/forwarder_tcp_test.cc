@@ -12,7 +12,13 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-struct ForwarderTcpTest : ForwardingTest {};
+struct ForwarderTcpTest : ForwardingTest {
+  // Nobody is asked a second time before the test gives up.
+  void have_no_second_tries() {
+    options.resolver_timeout = seconds(20);
+    options.total_timeout = seconds(30);
+  }
+};
 
 void silent(const Heard&) {}
 
@@ -115,8 +121,7 @@ TEST_F(ForwarderTcpTest, ASlowNameHoldsNobodyElseBackWhereTheUpstreamAnswersInOr
 
 // Eight clients at once had two answers at once, two a second later and four SERVFAIL.
 TEST_F(ForwarderTcpTest, AnUpstreamThatClosesAfterEachAnswerAnswersEightClientsAtOnce) {
-  options.resolver_timeout = seconds(20);  // there is no second try before the test gives up
-  options.total_timeout = seconds(30);
+  have_no_second_tries();
   FakeUpstream& upstream = add_upstream();
   close_after_each_answer(upstream);
   start();
@@ -127,8 +132,7 @@ TEST_F(ForwarderTcpTest, AnUpstreamThatClosesAfterEachAnswerAnswersEightClientsA
 }
 
 TEST_F(ForwarderTcpTest, WhereMoreClientsThanConnectionsMeetSuchAnUpstreamTheyGoOnUntilAllAreAnswered) {
-  options.resolver_timeout = seconds(20);
-  options.total_timeout = seconds(30);
+  have_no_second_tries();
   FakeUpstream& upstream = add_upstream();
   close_after_each_answer(upstream);
   start();
@@ -140,8 +144,7 @@ TEST_F(ForwarderTcpTest, WhereMoreClientsThanConnectionsMeetSuchAnUpstreamTheyGo
 
 // The failure of a write was seen first, and the reply that lay there was lost.
 TEST_F(ForwarderTcpTest, AReplyThatCameBeforeTheConnectionEndedCountsThoughMoreWasToBeWritten) {
-  options.resolver_timeout = seconds(20);
-  options.total_timeout = seconds(30);
+  have_no_second_tries();
   FakeUpstream& upstream = add_upstream();
   upstream.on_query = silent;
   start();
@@ -158,8 +161,7 @@ TEST_F(ForwarderTcpTest, AReplyThatCameBeforeTheConnectionEndedCountsThoughMoreW
 }
 
 TEST_F(ForwarderTcpTest, AQueryIsSentAgainAFewTimesOnlyWhereEveryConnectionEndsWithAnAnswerToNobody) {
-  options.resolver_timeout = seconds(20);
-  options.total_timeout = seconds(30);
+  have_no_second_tries();
   FakeUpstream& upstream = add_upstream();
   add_upstream().on_query = [&](const Heard& heard) { upstreams[1].reply(heard, make_reply(heard.query, 3)); };
   upstream.on_query = [&](const Heard& heard) {
